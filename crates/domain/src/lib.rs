@@ -1,0 +1,18 @@
+//! The lake in words: identifiers, compiled configuration, routes, lanes, job
+//! states and failure policy.
+//!
+//! Everything subtle is decided here by pure functions with truth tables. This
+//! crate has no clock, no disk (but for reading configuration text handed to
+//! it), no `async` and no Arrow: what it needs of those is passed in as values.
+
+pub mod config;
+pub mod failure;
+pub mod ids;
+pub mod job;
+pub mod model;
+pub mod route;
+pub mod token;
+
+pub use failure::{Code, Failure};
+pub use ids::{DatasetName, FileId, LaneName, RunId, Seq, TableName};
+pub use model::{Dataset, Lake, Table};

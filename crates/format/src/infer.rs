@@ -1,0 +1,188 @@
+//! What kind of values a text column holds, from samples.
+
+use lakegate_domain::model::Kind;
+
+use crate::text::{Notation, TextBatch};
+use crate::time;
+use crate::value::{self, Token};
+
+/// What has been seen in one column so far. Merging is commutative and
+/// associative: the order of samples never matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    bool_: bool,
+    int: bool,
+    float: bool,
+    date: bool,
+    timestamp: bool,
+    text: bool,
+    nested: bool,
+}
+
+impl Seen {
+    pub fn is_empty(self) -> bool {
+        self == Seen::default()
+    }
+
+    pub fn merge(self, o: Seen) -> Seen {
+        Seen {
+            bool_: self.bool_ | o.bool_,
+            int: self.int | o.int,
+            float: self.float | o.float,
+            date: self.date | o.date,
+            timestamp: self.timestamp | o.timestamp,
+            text: self.text | o.text,
+            nested: self.nested | o.nested,
+        }
+    }
+
+    /// Adds one value. `nulls` are the spellings of a missing value.
+    pub fn add(&mut self, text: &str, quoted: bool, notation: Notation, nulls: &[String]) {
+        match notation {
+            Notation::Json => match value::token(text) {
+                Token::Null => {}
+                Token::Bool => self.bool_ = true,
+                Token::Nested => self.nested = true,
+                Token::Number => self.number(text),
+                // A JSON string says that it is text, unless it is a time.
+                Token::Text => {
+                    let t = value::unquoted(text);
+                    if nulls.iter().any(|n| *n == t) {
+                        return;
+                    }
+                    match () {
+                        _ if time::parse_date(&t).is_some() => self.date = true,
+                        _ if time::parse_iso(&t).is_some() => self.timestamp = true,
+                        _ => self.text = true,
+                    }
+                }
+            },
+            Notation::Plain => {
+                let t = text.trim();
+                if t.is_empty() {
+                    self.text |= quoted && !text.is_empty();
+                    return;
+                }
+                if nulls.iter().any(|n| n == t) {
+                    return;
+                }
+                match () {
+                    _ if value::is_canonical_number(t) => self.number(t),
+                    _ if value::boolean(t, false).is_some() => self.bool_ = true,
+                    _ if time::parse_date(t).is_some() => self.date = true,
+                    _ if time::parse_iso(t).is_some() => self.timestamp = true,
+                    _ => self.text = true,
+                }
+            }
+        }
+    }
+
+    fn number(&mut self, t: &str) {
+        let digits_only = t.bytes().skip(usize::from(t.starts_with('-'))).all(|b| b.is_ascii_digit());
+        if digits_only && value::int(t).is_some() {
+            self.int = true;
+        } else if !digits_only && value::float(t).is_some() {
+            self.float = true;
+        } else if time::parse_date(t).is_some() {
+            self.date = true;
+        } else if time::parse_iso(t).is_some() {
+            self.timestamp = true;
+        } else {
+            // Digits beyond what any number type holds stay as they are.
+            self.text = true;
+        }
+    }
+
+    /// The narrowest kind that holds everything seen; `None` if nothing was.
+    pub fn kind(self) -> Option<Kind> {
+        let Seen { bool_, int, float, date, timestamp, text, nested } = self;
+        if self.is_empty() {
+            return None;
+        }
+        Some(match (bool_, int || float, date || timestamp, text, nested) {
+            (.., true) => Kind::Json,
+            (false, false, true, false, _) => {
+                if timestamp {
+                    Kind::Timestamp
+                } else {
+                    Kind::Date
+                }
+            }
+            (false, true, false, false, _) => {
+                if float {
+                    Kind::Float
+                } else {
+                    Kind::Int
+                }
+            }
+            (true, false, false, false, _) => Kind::Bool,
+            _ => Kind::String,
+        })
+    }
+}
+
+/// Looks at up to `max_rows` rows of each column of a batch, spread over it.
+pub fn look(batch: &TextBatch, nulls: &[String], max_rows: usize) -> Vec<(String, Seen)> {
+    let step = (batch.n_rows / max_rows.max(1)).max(1);
+    batch
+        .names
+        .iter()
+        .zip(&batch.columns)
+        .map(|(name, cells)| {
+            let mut seen = Seen::default();
+            for cell in cells.iter().step_by(step) {
+                if let Some(text) = batch.get(*cell) {
+                    seen.add(text, cell.is_quoted(), batch.notation, nulls);
+                }
+            }
+            (name.clone(), seen)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(values: &[&str], notation: Notation) -> Option<Kind> {
+        let mut seen = Seen::default();
+        for v in values {
+            seen.add(v, false, notation, &["-999".into()]);
+        }
+        seen.kind()
+    }
+
+    #[test]
+    fn plain() {
+        use Notation::Plain;
+        for (values, want) in [
+            (&["1", "2", ""][..], Some(Kind::Int)),
+            (&["1", "2.5"], Some(Kind::Float)),
+            (&["1", "-999", "007"], Some(Kind::String)),
+            (&["1.0"], Some(Kind::Float)),
+            (&["true", "FALSE"], Some(Kind::Bool)),
+            (&["2026-01-01"], Some(Kind::Date)),
+            (&["2026-01-01", "2026-01-01 10:00"], Some(Kind::Timestamp)),
+            (&["123456789012345678901234"], Some(Kind::String)),
+            (&["a", "1"], Some(Kind::String)),
+            (&["", "-999"], None),
+        ] {
+            assert_eq!(kind(values, Plain), want, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn json() {
+        use Notation::Json;
+        for (values, want) in [
+            (&["1", "null"][..], Some(Kind::Int)),
+            (&["1", "1.5e3"], Some(Kind::Float)),
+            (&["\"1\""], Some(Kind::String)),
+            (&["\"2026-01-01T00:00:00Z\""], Some(Kind::Timestamp)),
+            (&["{\"a\":1}", "\"x\""], Some(Kind::Json)),
+            (&["1", "\"x\""], Some(Kind::String)),
+        ] {
+            assert_eq!(kind(values, Json), want, "{values:?}");
+        }
+    }
+}

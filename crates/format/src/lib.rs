@@ -1,0 +1,15 @@
+//! Bytes to record batches: containers, readers, schema inference, conform and
+//! column statistics. Blocking code that reads in bounded memory; it knows no
+//! tables, no ledger and no clock.
+
+pub mod error;
+pub mod text;
+
+pub use error::{Error, Result};
+
+pub mod conform;
+pub mod infer;
+pub mod stats;
+pub mod time;
+pub mod typed_conform;
+pub mod value;

@@ -1,0 +1,87 @@
+//! Rows of text, as they stood in the file: the common ground of CSV and JSON
+//! between a parser, which only finds where fields begin and end, and conform,
+//! which gives them types. Nothing is converted here, so nothing is lost.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Where one field's text stands. Eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    start: u32,
+    len: u32,
+}
+
+const SIDE: u32 = 1 << 31;
+const QUOTED: u32 = 1 << 31;
+
+impl Cell {
+    /// No such field in this row: a key that the record lacks, a row too short.
+    pub const ABSENT: Cell = Cell { start: u32::MAX, len: u32::MAX };
+
+    /// Text that stands in [`TextBatch::text`] as it is. Both below 2³¹.
+    pub fn in_text(start: usize, len: usize, quoted: bool) -> Self {
+        debug_assert!(start < SIDE as usize && len < QUOTED as usize);
+        Cell { start: start as u32, len: len as u32 | if quoted { QUOTED } else { 0 } }
+    }
+
+    /// Text that had to be unescaped and stands in [`TextBatch::side`].
+    pub fn in_side(start: usize, len: usize, quoted: bool) -> Self {
+        let cell = Self::in_text(start, len, quoted);
+        Cell { start: cell.start | SIDE, ..cell }
+    }
+
+    pub fn is_absent(self) -> bool {
+        self == Self::ABSENT
+    }
+
+    /// Whether the field was quoted (CSV): a quoted empty field is an empty
+    /// text, an unquoted one is a missing value.
+    pub fn is_quoted(self) -> bool {
+        !self.is_absent() && self.len & QUOTED != 0
+    }
+}
+
+/// How a cell's text is to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// The text is the value (CSV).
+    Plain,
+    /// The text is a JSON value: `"a"`, `1.50`, `true`, `null`, `{…}`, `[…]`.
+    Json,
+}
+
+/// Rows of text, column by column.
+#[derive(Clone, Debug)]
+pub struct TextBatch {
+    pub notation: Notation,
+    /// Names of the columns, unique. JSON batches of one file may differ.
+    pub names: Arc<[String]>,
+    /// Per column as many cells as there are rows.
+    pub columns: Vec<Vec<Cell>>,
+    pub n_rows: usize,
+    /// Valid UTF-8, as is every cell's range in it.
+    pub text: Bytes,
+    pub side: Vec<u8>,
+    /// Fields of rows longer than the header, under [`Ragged::Fill`]
+    /// (`lakegate_domain::model::Ragged`): row in this batch, surplus ordinal
+    /// from 1, text.
+    pub surplus: Vec<(usize, usize, Cell)>,
+}
+
+impl TextBatch {
+    /// A cell's text; `None` where the field is absent.
+    #[inline]
+    pub fn get(&self, cell: Cell) -> Option<&str> {
+        if cell.is_absent() {
+            return None;
+        }
+        let len = (cell.len & !QUOTED) as usize;
+        let start = (cell.start & !SIDE) as usize;
+        let bytes = if cell.start & SIDE != 0 { &self.side[start..start + len] } else { &self.text[start..start + len] };
+        // Validated once per chunk by the parser; checking each cell again
+        // would cost as much as parsing it.
+        Some(std::str::from_utf8(bytes).expect("parsers cut valid UTF-8 at ASCII bytes"))
+    }
+}

@@ -1,0 +1,251 @@
+//! Times in text: ISO 8601 and RFC 3339 by hand, because they are most of what
+//! there is to read; everything else by `strptime` formats.
+//!
+//! Naive times become instants by a declared zone. The stated rule for clock
+//! changes: a time that happens twice is taken as its first occurrence; a time
+//! that is skipped is moved forward by the length of the gap.
+
+use jiff::civil;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+
+/// Microseconds since the Unix epoch, UTC.
+pub type Micros = i64;
+
+/// A civil time with its offset from UTC in seconds, if it was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Written {
+    pub days: i32,
+    pub micros_of_day: i64,
+    pub offset_s: Option<i32>,
+}
+
+/// Days since 1970-01-01 of a proleptic Gregorian date; `None` where there is
+/// no such day.
+fn days_from_civil(y: i32, m: u32, d: u32) -> Option<i32> {
+    civil::Date::new(y as i16, m as i8, d as i8).ok()?;
+    let y = if m <= 2 { y - 1 } else { y };
+    let era = y.div_euclid(400);
+    let yoe = y.rem_euclid(400);
+    let mp = (m as i32 + 9) % 12;
+    let doy = (153 * mp + 2) / 5 + d as i32 - 1;
+    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    Some(era * 146_097 + doe - 719_468)
+}
+
+fn digits(b: &[u8]) -> Option<u32> {
+    let mut n = 0u32;
+    for &c in b {
+        let d = c.wrapping_sub(b'0');
+        if d > 9 {
+            return None;
+        }
+        n = n * 10 + u32::from(d);
+    }
+    Some(n)
+}
+
+/// Parses `YYYY-MM-DD`; nothing else may follow.
+pub fn parse_date(text: &str) -> Option<i32> {
+    let b = text.trim().as_bytes();
+    if b.len() != 10 || b[4] != b'-' || b[7] != b'-' {
+        return None;
+    }
+    days_from_civil(digits(&b[0..4])? as i32, digits(&b[5..7])?, digits(&b[8..10])?)
+}
+
+/// Parses `YYYY-MM-DD[T ]hh:mm[:ss[.f…]][Z|±hh[[:]mm]]`. Fractions beyond the
+/// microsecond are cut; a leap second is taken as the second after it.
+pub fn parse_iso(text: &str) -> Option<Written> {
+    let b = text.trim().as_bytes();
+    if b.len() < 16 || b[4] != b'-' || b[7] != b'-' || !matches!(b[10], b'T' | b't' | b' ') || b[13] != b':' {
+        return None;
+    }
+    let days = days_from_civil(digits(&b[0..4])? as i32, digits(&b[5..7])?, digits(&b[8..10])?)?;
+    let (hour, minute) = (digits(&b[11..13])?, digits(&b[14..16])?);
+    let mut at = 16;
+    let mut second = 0;
+    let mut micros = 0i64;
+    if b.get(at) == Some(&b':') {
+        second = digits(b.get(at + 1..at + 3)?)?;
+        at += 3;
+        if matches!(b.get(at), Some(b'.' | b',')) {
+            at += 1;
+            let start = at;
+            let mut scale = 100_000i64;
+            while let Some(c) = b.get(at).filter(|c| c.is_ascii_digit()) {
+                micros += i64::from(c - b'0') * scale;
+                scale /= 10;
+                at += 1;
+            }
+            if at == start {
+                return None;
+            }
+        }
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let rest = &b[at..];
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let offset_s = match rest {
+        [] => None,
+        [b'Z' | b'z'] | b"UTC" => Some(0),
+        [sign @ (b'+' | b'-'), off @ ..] => {
+            let (h, m) = match off.len() {
+                2 => (digits(off)?, 0),
+                4 => (digits(&off[..2])?, digits(&off[2..])?),
+                5 if off[2] == b':' => (digits(&off[..2])?, digits(&off[3..])?),
+                _ => return None,
+            };
+            if h > 23 || m > 59 {
+                return None;
+            }
+            let s = (h * 3600 + m * 60) as i32;
+            Some(if *sign == b'-' { -s } else { s })
+        }
+        _ => return None,
+    };
+    let micros_of_day = i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + micros;
+    Some(Written { days, micros_of_day, offset_s })
+}
+
+/// Where naive times are.
+#[derive(Clone, Debug)]
+pub struct Zone(Option<TimeZone>);
+
+impl Zone {
+    /// `name` is an IANA zone that the configuration has already checked;
+    /// an unknown one reads as UTC.
+    pub fn new(name: &str) -> Self {
+        match name {
+            "UTC" | "Etc/UTC" | "Z" => Zone(None),
+            _ => Zone(TimeZone::get(name).ok()),
+        }
+    }
+
+    /// The instant of a civil time in this zone.
+    pub fn instant(&self, days: i32, micros_of_day: i64) -> Option<Micros> {
+        let naive = i64::from(days) * 86_400_000_000 + micros_of_day;
+        let Some(zone) = &self.0 else { return Some(naive) };
+        let civil = jiff::Timestamp::from_microsecond(naive).ok()?.to_zoned(TimeZone::UTC).datetime();
+        Some(zone.to_ambiguous_timestamp(civil).compatible().ok()?.as_microsecond())
+    }
+}
+
+/// How a column's times are written.
+#[derive(Clone, Debug)]
+pub enum TimeFormat {
+    /// ISO 8601.
+    Iso,
+    /// Seconds, or thousandths, since the Unix epoch.
+    Unix { per_second: i64 },
+    Strptime(String),
+}
+
+impl TimeFormat {
+    pub fn new(format: Option<&str>) -> Self {
+        match format {
+            None | Some("iso" | "%Y-%m-%d %H:%M:%S" | "%Y-%m-%dT%H:%M:%S") => TimeFormat::Iso,
+            Some("unix") => TimeFormat::Unix { per_second: 1 },
+            Some("unix_ms") => TimeFormat::Unix { per_second: 1000 },
+            Some("unix_us") => TimeFormat::Unix { per_second: 1_000_000 },
+            Some(f) => TimeFormat::Strptime(f.to_string()),
+        }
+    }
+
+    /// An instant, or `None` where the text is not such a time.
+    pub fn parse_instant(&self, text: &str, zone: &Zone) -> Option<Micros> {
+        match self {
+            TimeFormat::Iso => {
+                if let Some(w) = parse_iso(text) {
+                    return match w.offset_s {
+                        Some(o) => Some(
+                            i64::from(w.days) * 86_400_000_000 + w.micros_of_day - i64::from(o) * 1_000_000,
+                        ),
+                        None => zone.instant(w.days, w.micros_of_day),
+                    };
+                }
+                zone.instant(parse_date(text)?, 0)
+            }
+            TimeFormat::Unix { per_second } => {
+                let text = text.trim();
+                let scale = 1_000_000 / per_second;
+                if let Ok(n) = text.parse::<i64>() {
+                    return n.checked_mul(scale);
+                }
+                let f: f64 = text.parse().ok()?;
+                let micros = f * scale as f64;
+                (micros.is_finite() && micros.abs() < 9.0e18).then(|| micros.round() as i64)
+            }
+            TimeFormat::Strptime(format) => {
+                let tm = BrokenDownTime::parse(format, text.trim()).ok()?;
+                if let Ok(ts) = tm.to_timestamp() {
+                    return Some(ts.as_microsecond());
+                }
+                let dt = tm.to_datetime().or_else(|_| tm.to_date().map(|d| d.at(0, 0, 0, 0))).ok()?;
+                let naive = dt.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond();
+                zone.instant(naive.div_euclid(86_400_000_000) as i32, naive.rem_euclid(86_400_000_000))
+            }
+        }
+    }
+
+    /// Days since the epoch, or `None` where the text is not such a date.
+    pub fn parse_days(&self, text: &str) -> Option<i32> {
+        match self {
+            TimeFormat::Iso => parse_date(text),
+            TimeFormat::Unix { .. } => {
+                self.parse_instant(text, &Zone(None)).map(|us| us.div_euclid(86_400_000_000) as i32)
+            }
+            TimeFormat::Strptime(format) => {
+                let d = BrokenDownTime::parse(format, text.trim()).ok()?.to_date().ok()?;
+                days_from_civil(i32::from(d.year()), d.month() as u32, d.day() as u32)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str, format: Option<&str>, zone: &str) -> Option<String> {
+        let us = TimeFormat::new(format).parse_instant(text, &Zone::new(zone))?;
+        Some(jiff::Timestamp::from_microsecond(us).unwrap().to_string())
+    }
+
+    #[test]
+    fn iso_and_friends() {
+        for (text, format, zone, want) in [
+            ("2026-03-01T10:00:00Z", None, "UTC", Some("2026-03-01T10:00:00Z")),
+            ("2026-03-01 10:00", None, "UTC", Some("2026-03-01T10:00:00Z")),
+            ("2026-03-01 10:00:00.1234567", None, "UTC", Some("2026-03-01T10:00:00.123456Z")),
+            ("2026-03-01T10:00:00+05:30", None, "UTC", Some("2026-03-01T04:30:00Z")),
+            ("2026-03-01T10:00:00-0800", None, "America/New_York", Some("2026-03-01T18:00:00Z")),
+            ("2026-07-01 10:00:00", None, "America/New_York", Some("2026-07-01T14:00:00Z")),
+            // Twice on this night: the first one.
+            ("2026-11-01 01:30:00", None, "America/New_York", Some("2026-11-01T05:30:00Z")),
+            // Skipped on this night: moved forward.
+            ("2026-03-08 02:30:00", None, "America/New_York", Some("2026-03-08T07:30:00Z")),
+            ("1700000000", Some("unix"), "UTC", Some("2023-11-14T22:13:20Z")),
+            ("1700000000123", Some("unix_ms"), "UTC", Some("2023-11-14T22:13:20.123Z")),
+            ("20160219 0557", Some("%Y%m%d %H%M"), "UTC", Some("2016-02-19T05:57:00Z")),
+            ("2026-02-30 00:00:00", None, "UTC", None),
+            ("2026-02-03 24:00:00", None, "UTC", None),
+            ("nonsense", None, "UTC", None),
+        ] {
+            assert_eq!(at(text, format, zone).as_deref(), want, "{text} {format:?} {zone}");
+        }
+    }
+
+    #[test]
+    fn days_agree_with_the_calendar_library() {
+        for (y, m, d) in [(1970, 1, 1), (2000, 2, 29), (1600, 3, 1), (9999, 12, 31), (1, 1, 1)] {
+            let want = civil::date(y, m, d)
+                .since((jiff::Unit::Day, civil::date(1970, 1, 1)))
+                .unwrap()
+                .get_days();
+            assert_eq!(days_from_civil(i32::from(y), m as u32, d as u32), Some(want));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One field's text as a value of a kind, exactly or not at all.
+
+use std::borrow::Cow;
+
+/// What a JSON token is, by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    Null,
+    Bool,
+    Number,
+    Text,
+    Nested,
+}
+
+pub fn token(json: &str) -> Token {
+    match json.as_bytes().first() {
+        Some(b'"') => Token::Text,
+        Some(b'{' | b'[') => Token::Nested,
+        Some(b't' | b'f') => Token::Bool,
+        Some(b'n') | None => Token::Null,
+        _ => Token::Number,
+    }
+}
+
+/// The text of a JSON token: strings unquoted and unescaped, the rest as it stands.
+pub fn unquoted(json: &str) -> Cow<'_, str> {
+    if token(json) != Token::Text {
+        return Cow::Borrowed(json);
+    }
+    let inner = &json[1..json.len() - 1];
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    match serde_json::from_str::<String>(json) {
+        Ok(s) => Cow::Owned(s),
+        // A lone surrogate escape has no text; what stood there is kept.
+        Err(_) => Cow::Borrowed(inner),
+    }
+}
+
+/// Whether digits are written in the one way that a number prints as: no
+/// leading zeros, no plus sign. `007` is a label, not the number 7.
+pub fn is_canonical_number(text: &str) -> bool {
+    let t = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    match t {
+        [b'0', rest @ ..] => !matches!(rest.first(), Some(b'0'..=b'9')),
+        [b'1'..=b'9', ..] | [b'.', b'0'..=b'9', ..] => true,
+        _ => false,
+    }
+}
+
+/// An integer, also where it is written as `3.0` or `3e2`.
+pub fn int(text: &str) -> Option<i64> {
+    let t = text.trim();
+    if let Ok(n) = lexical_core::parse::<i64>(t.as_bytes()) {
+        return Some(n);
+    }
+    let f = float(t)?;
+    // Beyond 2⁵³ a float no longer says which integer was meant.
+    (f.fract() == 0.0 && f.abs() <= 9_007_199_254_740_992.0 && t.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')))
+        .then_some(f as i64)
+}
+
+/// A float; an integer too long for one is refused rather than rounded.
+pub fn float(text: &str) -> Option<f64> {
+    let t = text.trim();
+    let first = *t.as_bytes().first()?;
+    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
+        return match t.to_ascii_lowercase().as_str() {
+            "nan" => Some(f64::NAN),
+            "inf" | "infinity" => Some(f64::INFINITY),
+            _ => None,
+        };
+    }
+    let f = lexical_core::parse::<f64>(t.as_bytes()).ok()?;
+    if t.len() > 15 && t.bytes().skip(1).all(|b| b.is_ascii_digit()) {
+        let exact = t.parse::<i128>().ok()?;
+        if f.is_finite() && f.abs() < 1e38 && (f as i128) != exact {
+            return None;
+        }
+    }
+    if f.is_infinite() && !t.to_ascii_lowercase().contains("inf") {
+        return None;
+    }
+    Some(f)
+}
+
+/// `true`/`false`; where the column is declared also `t f yes no y n 1 0`.
+pub fn boolean(text: &str, declared: bool) -> Option<bool> {
+    let t = text.trim();
+    if t.eq_ignore_ascii_case("true") {
+        return Some(true);
+    }
+    if t.eq_ignore_ascii_case("false") {
+        return Some(false);
+    }
+    if !declared {
+        return None;
+    }
+    match t.to_ascii_lowercase().as_str() {
+        "t" | "yes" | "y" | "1" => Some(true),
+        "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// An exact decimal of `scale` places, or `None` where digits would be lost.
+pub fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let t = text.trim();
+    let (negative, t) = match t.as_bytes().first()? {
+        b'-' => (true, &t[1..]),
+        b'+' => (false, &t[1..]),
+        _ => (false, t),
+    };
+    let (mantissa, exponent) = match t.find(['e', 'E']) {
+        Some(at) => (&t[..at], t[at + 1..].parse::<i32>().ok()?),
+        None => (t, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && fraction.is_empty() || exponent.abs() > 80 {
+        return None;
+    }
+    let mut value: i128 = 0;
+    for b in whole.bytes().chain(fraction.bytes()) {
+        if !b.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(i128::from(b - b'0'))?;
+    }
+    let mut shift = i32::from(scale) + exponent - fraction.len() as i32;
+    while shift > 0 {
+        value = value.checked_mul(10)?;
+        shift -= 1;
+    }
+    while shift < 0 {
+        if value % 10 != 0 {
+            return None;
+        }
+        value /= 10;
+        shift += 1;
+    }
+    let limit = 10i128.checked_pow(u32::from(precision))?;
+    (value < limit).then_some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ints() {
+        for (text, want) in [
+            ("3", Some(3)),
+            (" -7 ", Some(-7)),
+            ("3.0", Some(3)),
+            ("3e2", Some(300)),
+            ("3.5", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("abc", None),
+            ("", None),
+        ] {
+            assert_eq!(int(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn floats_that_would_round_an_integer_are_refused() {
+        assert_eq!(float("9007199254740993"), None);
+        assert_eq!(float("9007199254740992"), Some(9007199254740992.0));
+        assert_eq!(float("1e400"), None);
+        assert_eq!(float("-.5"), Some(-0.5));
+        assert!(float("NaN").unwrap().is_nan());
+        assert_eq!(float("12abc"), None);
+    }
+
+    #[test]
+    fn decimals_are_exact_or_nothing() {
+        assert_eq!(decimal("1.50", 10, 2), Some(150));
+        assert_eq!(decimal("-1.5", 10, 2), Some(-150));
+        assert_eq!(decimal("1.500", 10, 2), Some(150));
+        assert_eq!(decimal("1.505", 10, 2), None);
+        assert_eq!(decimal("123456", 5, 0), None);
+        assert_eq!(decimal("1.2e3", 10, 0), Some(1200));
+        assert_eq!(decimal("", 10, 2), None);
+    }
+
+    #[test]
+    fn canonical() {
+        for (t, want) in [("0", true), ("007", false), ("0.5", true), ("-0", true), ("+1", false), ("-01", false)] {
+            assert_eq!(is_canonical_number(t), want, "{t}");
+        }
+    }
+}
