@@ -393,7 +393,10 @@ pub enum Evolve {
 pub enum PartitionBy {
     Column(String),
     /// Of a time column, in UTC; stored as the column `<column>_<unit>`.
-    Time { column: String, unit: TimeUnit },
+    Time {
+        column: String,
+        unit: TimeUnit,
+    },
 }
 
 impl PartitionBy {
@@ -477,7 +480,10 @@ pub enum Check {
     /// No two rows of the file agree in all the columns named.
     Unique,
     /// Bounds are inclusive.
-    InRange { min: Option<Scalar>, max: Option<Scalar> },
+    InRange {
+        min: Option<Scalar>,
+        max: Option<Scalar>,
+    },
     /// Within the column's own `valid_range`.
     InValidRange,
     InSet(Vec<Scalar>),
@@ -488,7 +494,10 @@ pub enum Check {
     /// Each value is less than the last good one of the file.
     Decreasing,
     /// The file's number of rows, after its transform.
-    Rows { min: Option<u64>, max: Option<u64> },
+    Rows {
+        min: Option<u64>,
+        max: Option<u64>,
+    },
     Sql(String),
 }
 

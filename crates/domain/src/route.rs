@@ -92,7 +92,8 @@ pub fn route(sharing: &[Arc<Dataset>], relative: &str) -> Routed {
 
 /// Datasets whose pattern looks most like the name, best first, at most three.
 fn nearest(sharing: &[Arc<Dataset>], relative: &str) -> Vec<DatasetName> {
-    let name = Path::new(relative).file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name =
+        Path::new(relative).file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let mut scored: Vec<(f64, &Arc<Dataset>)> = sharing
         .iter()
         .map(|d| {

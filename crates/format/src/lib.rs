@@ -5,6 +5,13 @@
 pub mod error;
 pub mod text;
 
+mod container;
+mod csv;
+mod encoding;
+mod json;
+pub mod open;
+pub mod typed;
+
 pub use error::{Error, Result};
 
 pub mod conform;

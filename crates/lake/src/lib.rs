@@ -4,8 +4,16 @@
 //! Only this crate makes a Delta commit or a DataFusion session. It knows no
 //! ledger, no landing zone and no configuration files.
 
+pub mod catalog;
 pub mod error;
+pub mod expect;
+pub mod files;
+pub mod layout;
 pub mod log;
+pub mod output;
+pub mod session;
 pub mod sink;
+pub mod transform;
+pub mod upkeep;
 
 pub use error::{Error, Result};

@@ -56,6 +56,9 @@ pub struct Commit {
     pub token: Option<(LaneName, Seq)>,
     /// The table's new schema, where it changes.
     pub schema: Option<SchemaRef>,
+    /// The table's new partition columns, with a new schema, where the commit
+    /// replaces every file.
+    pub partition_by: Option<Vec<String>>,
     /// Whether rows change; compaction only moves them.
     pub data_change: bool,
     /// Kept in the commit for those who read histories.
@@ -207,6 +210,9 @@ impl TableLog {
         if let Some(schema) = &commit.schema {
             let mut metadata = head.metadata.clone();
             metadata["schemaString"] = schema_string(schema)?.into();
+            if let Some(columns) = &commit.partition_by {
+                metadata["partitionColumns"] = json!(columns);
+            }
             lines.push(json!({ "metaData": metadata }));
             changed = Some((schema.clone(), metadata));
         }
@@ -231,6 +237,9 @@ impl TableLog {
                 if let Some((schema, metadata)) = changed {
                     head.schema = schema;
                     head.metadata = metadata;
+                    if let Some(columns) = &commit.partition_by {
+                        head.partition_columns = columns.clone();
+                    }
                 }
                 if let Some((lane, seq)) = &commit.token {
                     self.tokens.insert(lane.clone(), Some(*seq));

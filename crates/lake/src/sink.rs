@@ -103,6 +103,16 @@ impl Sink {
         Ok(())
     }
 
+    /// Writes rows that lack their partition columns into the partition given:
+    /// what a rewrite of data files needs.
+    pub fn write_in(&mut self, partition: &[(String, Option<String>)], batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = align(batch, &data_schema(&self.schema, &self.partition_columns))?;
+        self.write_partition(partition.iter().map(|(_, v)| v.clone()).collect(), &rows)
+    }
+
     fn write_partition(&mut self, key: Vec<Option<String>>, rows: &RecordBatch) -> Result<()> {
         if !self.open.contains_key(&key) {
             let file = self.start(&key)?;
@@ -130,7 +140,7 @@ impl Sink {
         path.push_str(&format!("part-{}.zstd.parquet", uuid::Uuid::now_v7()));
         let file = File::create(self.folder.join(&path))?;
         let schema = data_schema(&self.schema, &self.partition_columns);
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(&schema, &self.options)))?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(&schema, &self.options)?))?;
         Ok(OpenFile { writer, path, partition, n_rows: 0 })
     }
 
@@ -207,10 +217,10 @@ fn data_schema(schema: &Schema, partition_columns: &[String]) -> SchemaRef {
     ))
 }
 
-fn properties(schema: &Schema, options: &SinkOptions) -> WriterProperties {
+fn properties(schema: &Schema, options: &SinkOptions) -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(1 << 20))
         .set_created_by(concat!("lakegate ", env!("CARGO_PKG_VERSION")).to_string());
@@ -225,7 +235,7 @@ fn properties(schema: &Schema, options: &SinkOptions) -> WriterProperties {
     if !sorting.is_empty() {
         builder = builder.set_sorting_columns(Some(sorting));
     }
-    builder.build()
+    Ok(builder.build())
 }
 
 /// Brings a batch to a schema: columns by name, missing ones null.
@@ -243,6 +253,23 @@ pub fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+/// Rows in the order of some columns, nulls last; as they are where none is named.
+pub fn sorted(batch: RecordBatch, by: &[String]) -> Result<RecordBatch> {
+    let keys: Vec<arrow::compute::SortColumn> = by
+        .iter()
+        .filter_map(|c| batch.column_by_name(c))
+        .map(|values| arrow::compute::SortColumn {
+            values: values.clone(),
+            options: Some(arrow::compute::SortOptions { descending: false, nulls_first: false }),
+        })
+        .collect();
+    if keys.is_empty() {
+        return Ok(batch);
+    }
+    let order = arrow::compute::lexsort_to_indices(&keys, None)?;
+    Ok(take_record_batch(&batch, &order)?)
 }
 
 /// A partition's values, as Delta spells them, and its rows less those columns.
@@ -318,8 +345,10 @@ fn file_safe(text: &str) -> String {
 /// Source: Delta protocol, "Per-file Statistics".
 fn stats_json(schema: &Schema, metadata: &ParquetMetaData, n_rows: u64) -> Value {
     let (mut mins, mut maxs, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for field in schema.fields().iter().take(STATS_COLUMNS) {
-        if field.data_type().is_nested() {
+    for (i, field) in schema.fields().iter().enumerate() {
+        // A landed file's rows are found by these bounds, however wide the table.
+        let wanted = i < STATS_COLUMNS || field.name() == crate::layout::FILE_ID;
+        if !wanted || field.data_type().is_nested() {
             continue;
         }
         let leaf = metadata

@@ -1,1 +1,104 @@
-fn main() {}
+//! The binary: reads the command line, opens what a command needs, and maps
+//! what happened to messages and exit codes. The only place where landing,
+//! ledger and tables meet.
+
+mod cli;
+mod commands;
+mod context;
+mod engine;
+mod failpoint;
+mod ingest;
+mod intake;
+mod prompt;
+mod reconcile;
+mod render;
+mod replay;
+mod system;
+mod worker;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+use cli::{Cli, Exit};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("error: the runtime cannot start: {e}");
+            return Exit::Failed.into();
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    runtime.spawn(watch_signals(stop.clone(), matches!(cli.command, cli::Command::Sql(_))));
+    let exit = runtime.block_on(async {
+        // Commands block on files; the runtime's own threads stay free.
+        tokio::task::spawn_blocking(move || commands::execute(cli, stop)).await
+    });
+    let exit = match exit {
+        Ok(exit) => exit,
+        Err(_) => {
+            eprintln!(
+                "error: LG901: lakegate made a mistake and stopped; nothing is lost, run it again. Please report the \
+                 lines above."
+            );
+            Exit::Failed
+        }
+    };
+    runtime.shutdown_background();
+    exit.into()
+}
+
+fn log_to_stderr(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let default = match verbose {
+        0 => "error",
+        1 => "lakegate=info,warn",
+        _ => "lakegate=debug,info",
+    };
+    let filter = EnvFilter::try_from_env("LAKEGATE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The first request to stop lets the work in hand finish; the second ends the
+/// process at once, which harms nothing: what was not committed is begun anew.
+async fn watch_signals(stop: Arc<AtomicBool>, in_prompt: bool) {
+    if in_prompt {
+        // The prompt and a running statement deal with Ctrl-C themselves.
+        return;
+    }
+    loop {
+        if !asked_to_stop().await {
+            return;
+        }
+        if stop.swap(true, Ordering::Relaxed) {
+            eprintln!("stopped; nothing half done is left, run again to go on");
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        eprintln!("finishing the work in hand; once more to stop at once");
+    }
+}
+
+#[cfg(unix)]
+async fn asked_to_stop() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return tokio::signal::ctrl_c().await.is_ok();
+    };
+    tokio::select! {
+        r = tokio::signal::ctrl_c() => r.is_ok(),
+        _ = terminate.recv() => true,
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop() -> bool {
+    tokio::signal::ctrl_c().await.is_ok()
+}

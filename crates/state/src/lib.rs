@@ -1,1 +1,51 @@
-//! placeholder
+//! The ledger: which files have landed, where each stands, what became of it.
+//!
+//! Only this crate opens the database, and each public method of [`Store`] is
+//! one transaction: after a kill it either happened or it did not. The ledger
+//! never looks at a clock (times come in as [`Millis`]), at landed bytes or at
+//! tables, and it decides nothing that `lakegate-domain` can decide.
+//!
+//! | module       | what it answers |
+//! |--------------|-----------------|
+//! | [`arrivals`] | is this file new, and what follows |
+//! | [`lanes`]    | which files come next, and who may commit them |
+//! | [`outcomes`] | what became of a claimed file |
+//! | [`parked`]   | which files wait for a person |
+//! | [`files`]    | everything about a file; how datasets stand |
+//! | [`replay`]   | the files that a table is made of |
+//! | [`tables`]   | commits and pinned schemas |
+//! | [`raw`]      | where the bytes are kept |
+//! | [`strays`]   | what no dataset takes |
+//! | [`runs`]     | recorded executions |
+//! | [`system`]   | all of it as tables for SQL |
+
+pub mod arrivals;
+mod bulk;
+mod error;
+pub mod files;
+mod intern;
+pub mod lanes;
+pub mod outcomes;
+pub mod parked;
+pub mod raw;
+pub mod replay;
+pub mod runs;
+mod sqlite;
+mod store;
+pub mod strays;
+pub mod system;
+pub mod tables;
+
+pub use arrivals::{Accepted, Arrival, Known, Sighting};
+pub use error::{Error, Result};
+pub use files::{DatasetStatus, FileFilter, FileRow};
+pub use lanes::{Claim, Job, LaneWork, Limits};
+pub use outcomes::{ExpectationResult, Outcome, TableRows};
+pub use parked::{Filter, ParkedFile};
+pub use raw::{RawEntry, RawRef};
+pub use replay::Replayable;
+pub use runs::RunStatus;
+pub use store::{Millis, Store};
+pub use strays::{Stray, StrayReason, StrayRow};
+pub use system::{ColumnKind, Rows, SYSTEM_TABLES, SystemColumn, SystemTable};
+pub use tables::{CommitRecord, Pin};

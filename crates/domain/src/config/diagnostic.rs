@@ -107,7 +107,7 @@ impl Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// The message alone; [`Diagnostics`] shows the place and the help.
+    /// The message alone; [`Diagnostics`] and [`Report`] show the place and the help.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
@@ -165,7 +165,8 @@ impl Diagnostics {
     /// Orders by place. Files keep the order in which they were first named.
     pub(crate) fn sort(&mut self, files: &[Arc<SourceText>]) {
         let rank = |d: &Diagnostic| {
-            let file = d.place.as_ref().and_then(|(source, _)| files.iter().position(|f| Arc::ptr_eq(f, source)));
+            let file =
+                d.place.as_ref().and_then(|(source, _)| files.iter().position(|f| Arc::ptr_eq(f, source)));
             (file.map_or(0, |n| n + 1), d.place.as_ref().map(|(_, span)| *span))
         };
         self.items.sort_by_key(rank);
@@ -206,11 +207,7 @@ impl fmt::Display for Diagnostics {
 }
 
 /// Writes where it is and the line itself; gives the width of the line number.
-fn write_snippet(
-    f: &mut fmt::Formatter<'_>,
-    source: &SourceText,
-    span: Span,
-) -> Result<usize, fmt::Error> {
+fn write_snippet(f: &mut fmt::Formatter<'_>, source: &SourceText, span: Span) -> Result<usize, fmt::Error> {
     let (line, column) = source.position(span.start);
     let start = floor_boundary(&source.text, span.start);
     let line_start = source.text[..start].rfind('\n').map_or(0, |n| n + 1);
@@ -232,14 +229,8 @@ fn write_snippet(
 
 impl std::error::Error for Diagnostics {}
 
-impl miette::Diagnostic for Diagnostics {
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        Some(Box::new(self.items.iter().map(|d| d as &dyn miette::Diagnostic)))
-    }
-}
-
-/// What miette's reporters put above the findings: [`Diagnostics`] itself would
-/// say everything twice.
+/// The findings for miette's reporters, which show places and help themselves
+/// where [`Diagnostics`] would say everything twice.
 #[derive(Clone, Debug)]
 pub struct Report(pub Diagnostics);
 
@@ -253,6 +244,6 @@ impl std::error::Error for Report {}
 
 impl miette::Diagnostic for Report {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        miette::Diagnostic::related(&self.0)
+        Some(Box::new(self.0.items.iter().map(|d| d as &dyn miette::Diagnostic)))
     }
 }

@@ -97,6 +97,7 @@ impl Node {
                 Literal::Null => "nothing".into(),
                 Literal::Bool(v) => format!("the boolean `{v}`"),
                 Literal::Int(_) | Literal::Float(_) => format!("the number `{}`", scalar.text),
+                Literal::Text("") => "an empty text".into(),
                 Literal::Text(text) => format!("the text `{}`", shortened(text)),
             },
         }
@@ -121,14 +122,8 @@ fn shortened(text: &str) -> String {
 ///
 /// `None` where the text is not YAML; why is in the report.
 pub fn parse(text: &str, report: &mut Reporter) -> Option<Node> {
-    let mut builder = Builder {
-        // A byte order mark is no part of the text and counts for no offset.
-        events: Parser::new_from_str(text),
-        anchors: HashMap::new(),
-        nodes: 0,
-        text,
-        report,
-    };
+    let mut builder =
+        Builder { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, text, report };
     builder.document()
 }
 
@@ -282,7 +277,11 @@ where
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, span: Span) {
         if tag.is_some() {
-            self.report.error(span, "tags (`!…`) are not read here", "remove the tag; put a text into quotes");
+            self.report.error(
+                span,
+                "tags (`!…`) are not read here",
+                "remove the tag; put a text into quotes",
+            );
         }
     }
 

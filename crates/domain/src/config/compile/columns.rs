@@ -1,0 +1,190 @@
+//! `columns:` and `input:` to columns.
+
+use indexmap::IndexMap;
+
+use crate::config::decode::{Named, Pair, Reporter, Slot};
+use crate::config::diagnostic::Span;
+use crate::config::raw::{ColumnDecl, ColumnKeys};
+use crate::config::yaml::Key;
+use crate::model::{Column, Kind, Scalar};
+
+/// Columns that the lake itself adds to every table.
+pub(super) const RESERVED: [&str; 5] = ["_file_id", "_row", "_loaded_at", "_rescued", "_flags"];
+/// Those of them that a dataset may turn off.
+pub(super) const PROVENANCE: [&str; 3] = ["_file_id", "_row", "_loaded_at"];
+/// Characters that Delta does not allow in a name without column mapping.
+const ILLEGAL: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
+
+/// Where a column's name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A column of a table.
+    Table,
+    /// A column of the file, seen by a transform; any name is right.
+    Input,
+    /// A named group of `match`.
+    Group,
+    /// A value of a site.
+    Site,
+}
+
+/// Reports a name that no column of a table can have.
+pub(super) fn check_name(name: &str, span: Span, role: Role, report: &mut Reporter) -> bool {
+    if name.is_empty() {
+        report.error(span, "a column without a name", "give it one");
+        return false;
+    }
+    if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(name)) {
+        let help = format!("choose another name: {} are the lake's own", RESERVED.join(", "));
+        report.error(span, format!("a column cannot be called `{name}`"), help);
+        return false;
+    }
+    let bad = |c: char| ILLEGAL.contains(&c) || c.is_control();
+    if role == Role::Input || !name.contains(bad) {
+        return true;
+    }
+    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let better = if words.is_empty() { "a_name".to_string() } else { words.join("_") };
+    let help = match role {
+        Role::Table => {
+            format!("name it `{better}` and say where it comes from: `{better}: {{ from: '{name}' }}`")
+        }
+        _ => format!("name it `{better}`"),
+    };
+    report.error(span, format!("a table's column cannot be called `{name}`"), help);
+    false
+}
+
+/// Every column that is declared, in order. Those that are wrong have their
+/// name at least, so that nothing complains of their absence.
+pub(super) fn compile(Named(entries): &Named<ColumnDecl>, role: Role, report: &mut Reporter) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for (key, slot) in entries {
+        check_name(&key.text, key.span, role, report);
+        // Engines that read the tables do not tell capitals from small letters.
+        let same = |c: &&Column| c.name.eq_ignore_ascii_case(&key.text);
+        if let Some(other) = columns.iter().find(same)
+            && role == Role::Table
+        {
+            let message = format!("`{}` and `{}` are the same column to most engines", key.text, other.name);
+            report.error(key.span, message, "rename one of them");
+        }
+        columns.push(match slot {
+            Slot::Given(at) => column(key, &at.value.0, report),
+            Slot::Wrong | Slot::Absent => Column::named(&key.text),
+        });
+    }
+    columns
+}
+
+fn column(key: &Key, keys: &ColumnKeys, report: &mut Reporter) -> Column {
+    let kind = keys.kind.get().copied();
+    if let Some(kind) = kind {
+        check_fit(kind, keys, report);
+    }
+    Column {
+        name: key.text.clone(),
+        kind,
+        from: keys.from.get().map(|f| f.0.clone()),
+        nulls: keys.nulls.get().map_or(Vec::new(), |n| n.0.items.iter().map(|s| s.value.0.clone()).collect()),
+        format: keys.format.get().cloned(),
+        timezone: keys.timezone.get().map(|z| z.0.clone()),
+        unit: keys.unit.get().cloned(),
+        default: keys.default.get().cloned(),
+        description: keys.description.get().cloned(),
+        valid_range: valid_range(keys, report),
+        attributes: attributes(keys, report),
+    }
+}
+
+pub(super) fn is_time(kind: Kind) -> bool {
+    matches!(kind, Kind::Date | Kind::Timestamp)
+}
+
+pub(super) fn is_number(kind: Kind) -> bool {
+    matches!(kind, Kind::Int | Kind::Int32 | Kind::Float | Kind::Float32 | Kind::Decimal(..))
+}
+
+/// Reports keys that mean nothing for a column's type.
+fn check_fit(kind: Kind, keys: &ColumnKeys, report: &mut Reporter) {
+    let spans = [
+        ("format", keys.format.at().map(|at| at.span), is_time(kind), "date or timestamp"),
+        ("timezone", keys.timezone.at().map(|at| at.span), kind == Kind::Timestamp, "timestamp"),
+        ("valid_range", keys.valid_range.at().map(|at| at.span), is_number(kind), "number"),
+    ];
+    for (key, span, fits, of) in spans {
+        if let Some(span) = span
+            && !fits
+        {
+            let help = format!("remove `{key}`, or make it a {of}");
+            report.error(span, format!("`{key}` is for a {of}, and this column is none"), help);
+        }
+    }
+    if let Some(at) = keys.default.at()
+        && !fits(kind, &at.value)
+    {
+        report.error(
+            at.span,
+            format!("the default `{}` is not of the column's type", at.value),
+            "write a value of that type, or change the type",
+        );
+    }
+}
+
+/// Whether a literal can stand for a value of a type. Texts are looked at no
+/// further where the type has a format of its own.
+pub(super) fn fits(kind: Kind, value: &Scalar) -> bool {
+    match (kind, value) {
+        (Kind::String | Kind::Json | Kind::Binary | Kind::Date | Kind::Timestamp, Scalar::Text(_)) => true,
+        (Kind::Bool, Scalar::Bool(_)) | (Kind::Int, Scalar::Int(_)) => true,
+        (Kind::Int32, Scalar::Int(v)) => i32::try_from(*v).is_ok(),
+        (Kind::Float | Kind::Float32 | Kind::Decimal(..), Scalar::Int(_) | Scalar::Float(_)) => true,
+        (Kind::Decimal(..), Scalar::Text(text)) => text.parse::<f64>().is_ok_and(f64::is_finite),
+        _ => false,
+    }
+}
+
+fn valid_range(keys: &ColumnKeys, report: &mut Reporter) -> Option<(f64, f64)> {
+    let at = keys.valid_range.at()?;
+    match at.value {
+        Pair(Some(min), Some(max)) if min <= max => Some((min, max)),
+        Pair(Some(_), Some(_)) => {
+            report.error(
+                at.span,
+                "the least value is greater than the greatest",
+                "write `[least, greatest]`",
+            );
+            None
+        }
+        _ => {
+            report.error(
+                at.span,
+                "a valid range has two bounds",
+                "give both; for an open side use an expectation: `{ column: …, in_range: [0, null] }`",
+            );
+            None
+        }
+    }
+}
+
+fn attributes(keys: &ColumnKeys, report: &mut Reporter) -> IndexMap<String, String> {
+    let mut attributes = IndexMap::new();
+    for (name, slot) in [("standard_name", &keys.standard_name), ("long_name", &keys.long_name)] {
+        if let Some(value) = slot.get() {
+            attributes.insert(name.to_string(), value.clone());
+        }
+    }
+    for (key, slot) in keys.attributes.get().into_iter().flat_map(|named| &named.0) {
+        if attributes.contains_key(&key.text) {
+            report.error(
+                key.span,
+                format!("`{}` is given beside `attributes` already", key.text),
+                "keep one",
+            );
+        }
+        if let Some(value) = slot.get() {
+            attributes.insert(key.text.clone(), value.0.clone());
+        }
+    }
+    attributes
+}

@@ -1,0 +1,182 @@
+//! `read:` to the reader's settings.
+
+use super::bounded;
+use crate::config::decode::{Named, Reporter, Slot};
+use crate::config::diagnostic::Span;
+use crate::config::raw::{
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, ReadDecl, StreamKeys,
+};
+use crate::config::scalars;
+use crate::ids::QUARANTINE_SUFFIX;
+use crate::model::{Caps, Csv, Format, Header, Json, Ragged, Read, StreamRead};
+
+pub(super) fn compile(slot: &Slot<ReadDecl>, report: &mut Reporter) -> Read {
+    let mut read = Read { format: None, member: None, streams: Vec::new(), caps: Caps::default() };
+    let Some(at) = slot.at() else { return read };
+    let keys = &at.value.0;
+    if let Some(given) = keys.caps.get() {
+        read.caps = caps(given, report);
+    }
+    let archives: Vec<_> = keys.archives().collect();
+    let formats = keys.format.written();
+    if archives.len() > 1 {
+        report.error(
+            at.span,
+            "`zip`, `tar` and `archive` mean the same: give one",
+            "archives are recognised by their bytes; `archive` takes them all",
+        );
+    }
+    if let ([_, ..], [format, ..]) = (archives.as_slice(), formats.as_slice()) {
+        report.error(
+            at.span,
+            format!("`{format}` stands beside an archive"),
+            format!("put it inside: `archive: {{ {format}: … }}`"),
+        );
+    }
+    read.format = format(&keys.format, at.span, report);
+    if let Some(Slot::Given(archive)) = archives.first() {
+        let inner = &archive.value;
+        let outer = read.format.take();
+        read.format = format(&inner.format, archive.span, report).or(outer);
+        read.member = inner.member.get().map(|m| m.0.clone());
+        read.streams = streams(inner, archive.span, report);
+    }
+    read
+}
+
+fn streams(archive: &ArchiveKeys, span: Span, report: &mut Reporter) -> Vec<StreamRead> {
+    let Some(members) = archive.members.at() else { return Vec::new() };
+    if !archive.member.is_absent() || !archive.format.written().is_empty() {
+        report.error(
+            span,
+            "`members` stands beside `member` or a format",
+            "with `members` each stream has its own `member` and format, inside",
+        );
+    }
+    let Named(entries) = &members.value;
+    if entries.is_empty() {
+        report.error(members.span, "`members` names no stream", "write `members: { name: { member: '…' } }`");
+    }
+    let mut streams = Vec::new();
+    for (name, slot) in entries {
+        scalars::check_name(&name.text, name.span, "the name of a stream", report);
+        if name.text.ends_with(QUARANTINE_SUFFIX) {
+            let message = format!("names that end in `{QUARANTINE_SUFFIX}` are the lake's own");
+            report.error(name.span, message, "choose another name");
+        }
+        let Slot::Given(at) = slot else { continue };
+        let StreamKeys { member, format: formats } = &at.value;
+        streams.push(StreamRead {
+            name: name.text.clone(),
+            member: member.get().map(|m| m.0.clone()).unwrap_or_default(),
+            format: format(formats, at.span, report),
+        });
+    }
+    streams
+}
+
+fn format(keys: &FormatKeys, span: Span, report: &mut Reporter) -> Option<Format> {
+    let written = keys.written();
+    if written.len() > 1 {
+        let listed = written.join("`, `");
+        report.error(span, format!("several formats: `{listed}`"), "give one of them");
+    }
+    if let Some(at) = keys.csv.at() {
+        return Some(Format::Csv(csv(&at.value, report)));
+    }
+    if let Some(given) = keys.json.get() {
+        return Some(Format::Json(json(given, report)));
+    }
+    keys.ndjson
+        .get()
+        .map(|_| Format::Ndjson)
+        .or_else(|| keys.parquet.get().map(|_| Format::Parquet))
+        .or_else(|| keys.arrow.get().map(|_| Format::Arrow))
+}
+
+fn csv(keys: &CsvKeys, report: &mut Reporter) -> Csv {
+    let default = Csv::default();
+    let quote = keys.quote.get().map_or(default.quote, |q| q.0);
+    if let Some(at) = keys.delimiter.at()
+        && Some(at.value.0) == quote
+    {
+        report.error(
+            at.span,
+            "the delimiter and the quote are the same",
+            "choose another `quote`, or `none`",
+        );
+    }
+    for slot in [&keys.comment, &keys.end] {
+        if let Some(at) = slot.at()
+            && at.value.is_empty()
+        {
+            report.error(at.span, "an empty text matches every line", "give a text, or remove the key");
+        }
+    }
+    Csv {
+        delimiter: keys.delimiter.get().map(|d| d.0),
+        quote,
+        header: header(&keys.header, report),
+        skip_lines: bounded(&keys.skip_lines, 0, u32::MAX.into(), 0, report) as usize,
+        comment: keys.comment.get().cloned(),
+        units_row: keys.units_row.or(false),
+        end: keys.end.get().cloned(),
+        nulls: keys.nulls.get().map_or(Vec::new(), |n| n.0.items.iter().map(|s| s.value.0.clone()).collect()),
+        encoding: keys.encoding.get().copied(),
+        ragged: keys.ragged.get().copied().unwrap_or(Ragged::Reject),
+        trim: keys.trim.or(false),
+    }
+}
+
+fn header(slot: &Slot<HeaderLine>, report: &mut Reporter) -> Header {
+    let Some(at) = slot.at() else { return Header::Row };
+    let names = match &at.value {
+        HeaderLine::Row => return Header::Row,
+        HeaderLine::None => return Header::None,
+        HeaderLine::Names(names) => names,
+    };
+    if names.is_empty() {
+        report.error(
+            at.span,
+            "the header names no column",
+            "for columns without names write `header: false`",
+        );
+    }
+    for (n, name) in names.items.iter().enumerate() {
+        if name.value.0.is_empty() {
+            report.error(name.span, "a column without a name", "give it one");
+        } else if names.items[..n].iter().any(|other| other.value == name.value) {
+            report.error(
+                name.span,
+                format!("two columns are called `{}`", name.value.0),
+                "rename one of them",
+            );
+        }
+    }
+    Header::Names(names.items.iter().map(|n| n.value.0.clone()).collect())
+}
+
+fn json(keys: &JsonKeys, report: &mut Reporter) -> Json {
+    let Some(at) = keys.records.at() else { return Json::default() };
+    let path = &at.value;
+    if path != "." && !path.is_empty() && path.split('.').any(str::is_empty) {
+        report.error(
+            at.span,
+            format!("`{path}` is no path"),
+            "write the keys that lead to the records, `a.b.c`, or `.` for the document itself",
+        );
+    }
+    Json { records: path.clone() }
+}
+
+fn caps(keys: &CapsKeys, report: &mut Reporter) -> Caps {
+    let default = Caps::default();
+    let most = i64::MAX as u64;
+    Caps {
+        expanded_bytes: super::some_bytes(&keys.expanded, default.expanded_bytes, report),
+        ratio: bounded(&keys.ratio, 1, most, default.ratio, report),
+        entries: bounded(&keys.entries, 1, most, default.entries, report),
+        depth: bounded(&keys.depth, 1, 64, default.depth.into(), report) as u32,
+        record_bytes: super::some_bytes(&keys.record, default.record_bytes, report),
+    }
+}

@@ -1,0 +1,339 @@
+//! `tables:`, or the keys of a single table, to tables.
+
+use indexmap::IndexMap;
+
+use super::columns::{self, PROVENANCE, RESERVED, Role};
+use super::{expect, meant};
+use crate::config::decode::{Reporter, Slot};
+use crate::config::diagnostic::Span;
+use crate::config::raw::{DatasetFile, TableKeys, TableRest};
+use crate::config::scalars;
+use crate::config::yaml::Key;
+use crate::ids::QUARANTINE_SUFFIX;
+use crate::model::{Column, Evolve, Kind, PartitionBy, Table, TimeUnit};
+
+/// Stands for every table that is not declared.
+const ANY: &str = "*";
+/// The group of `match` that names the table.
+const TABLE_GROUP: &str = "table";
+
+/// What the rest of a dataset says to its tables.
+pub(super) struct Context<'a> {
+    pub dataset: &'a str,
+    /// Named groups of `match`; `None` where it is wrong.
+    pub groups: Option<&'a [String]>,
+    pub site_columns: Vec<String>,
+    pub provenance: bool,
+    /// Streams of `members:`; `None` where `read` is wrong.
+    pub streams: Option<Vec<String>>,
+}
+
+impl Context<'_> {
+    fn has_table_group(&self) -> Option<bool> {
+        self.groups.map(|groups| groups.iter().any(|g| g == TABLE_GROUP))
+    }
+
+    fn streams(&self) -> &[String] {
+        self.streams.as_deref().unwrap_or_default()
+    }
+}
+
+/// The declared tables, and the settings of all others.
+pub(super) fn compile(
+    keys: &DatasetFile,
+    at_dataset: Span,
+    context: &Context,
+    report: &mut Reporter,
+) -> (IndexMap<String, Table>, Option<Table>) {
+    let by_name = context.has_table_group() == Some(true);
+    if by_name && let [_, ..] = context.streams() {
+        let span = keys.pattern.at().map_or(at_dataset, |at| at.span);
+        report.error(
+            span,
+            "the group `table` and `members` both choose the table",
+            "rename the group, or give one stream: `member: …`",
+        );
+    }
+    let declared = keys.tables.at().filter(|at| !at.value.0.is_empty());
+    if let Some(at) = declared {
+        if !keys.table.is_absent() {
+            report.error(
+                at.span,
+                "`tables` stands beside keys of a single table",
+                "put `columns`, `evolve`, `partition_by`, `sort_by`, `transform` and `expect` into the tables",
+            );
+        }
+        return several(&at.value.0, at.span, context, report);
+    }
+    if keys.tables.is_wrong() {
+        return (IndexMap::new(), None);
+    }
+    if !keys.table.is_absent() && by_name {
+        let span = keys.pattern.at().map_or(at_dataset, |at| at.span);
+        report.error(
+            span,
+            "the group `table` makes several tables, and the keys of one stand beside it",
+            "put them under `tables: { '*': { … } }`",
+        );
+    }
+    let only = table(&keys.table, context, report);
+    if !keys.table.is_absent() {
+        if let [_, _, ..] = context.streams() {
+            report.error(
+                at_dataset,
+                format!("one table, but several streams: {}", context.streams().join(", ")),
+                "write `tables:` with a table for each",
+            );
+        }
+        let from = context.streams().first().cloned();
+        return (IndexMap::from([(context.dataset.to_string(), Table { from, ..only })]), None);
+    }
+    // Nothing is said of tables: they are called after what the file's name or
+    // its streams say, else after the dataset.
+    if by_name {
+        return (IndexMap::new(), Some(only));
+    }
+    match context.streams() {
+        [] => (IndexMap::from([(context.dataset.to_string(), only)]), None),
+        streams => {
+            let of = |stream: &String| Table { from: Some(stream.clone()), ..only.clone() };
+            (streams.iter().map(|s| (s.clone(), of(s))).collect(), None)
+        }
+    }
+}
+
+fn several(
+    entries: &[(Key, Slot<TableKeys>)],
+    span: Span,
+    context: &Context,
+    report: &mut Reporter,
+) -> (IndexMap<String, Table>, Option<Table>) {
+    let mut tables = IndexMap::new();
+    let mut any = None;
+    for (key, slot) in entries {
+        let is_any = key.text == ANY;
+        if !is_any {
+            check_table_name(&key.text, key.span, report);
+        }
+        let Slot::Given(at) = slot else {
+            // Wrong in itself; it keeps its name so that nothing asks for it.
+            tables.insert(key.text.clone(), table(&TableRest::default(), context, report));
+            continue;
+        };
+        let compiled = Table {
+            from: if is_any { None } else { stream_of(&key.text, key.span, &at.value, context, report) },
+            description: at.value.description.get().cloned(),
+            ..table(&at.value.rest, context, report)
+        };
+        if !is_any {
+            tables.insert(key.text.clone(), compiled);
+            continue;
+        }
+        if let Some(from) = at.value.from.at() {
+            report.error(from.span, "`'*'` takes every stream that is left", "remove `from`");
+        }
+        if context.has_table_group() == Some(false) && context.streams.as_ref().is_some_and(Vec::is_empty) {
+            report.error(
+                key.span,
+                "nothing says which table `'*'` is",
+                "name the part of the file's name that tells the table: `(?<table>…)` in `match`",
+            );
+        }
+        any = Some(compiled);
+    }
+    for stream in context.streams() {
+        // A table that is wrong may be the one that takes it.
+        let unknown = entries.iter().any(|(_, slot)| slot.is_wrong());
+        if unknown || tables.values().any(|t: &Table| t.from.as_ref() == Some(stream)) {
+            continue;
+        }
+        match &any {
+            Some(any) if !tables.contains_key(stream) => {
+                tables.insert(stream.clone(), Table { from: Some(stream.clone()), ..any.clone() });
+            }
+            _ => report.error(
+                span,
+                format!("the stream `{stream}` goes to no table"),
+                format!("add a table with `from: {stream}`, or remove the stream"),
+            ),
+        }
+    }
+    let any = any.filter(|_| context.streams().is_empty());
+    (tables, any)
+}
+
+fn check_table_name(name: &str, span: Span, report: &mut Reporter) {
+    if !scalars::check_name(name, span, "the name of a table", report) {
+        return;
+    }
+    if let Some(stem) = name.strip_suffix(QUARANTINE_SUFFIX) {
+        let help = format!("it takes the rejected rows of `{stem}`; choose another name");
+        report.error(span, format!("names that end in `{QUARANTINE_SUFFIX}` are the lake's own"), help);
+    }
+}
+
+/// The stream that a table takes; `None` is the only one.
+fn stream_of(
+    name: &str,
+    span: Span,
+    keys: &TableKeys,
+    context: &Context,
+    report: &mut Reporter,
+) -> Option<String> {
+    let known = context.streams.as_deref()?;
+    match keys.from.at() {
+        Some(at) if known.contains(&at.value) => Some(at.value.clone()),
+        Some(at) => {
+            let help = meant(
+                &at.value,
+                known.iter().map(String::as_str),
+                "name streams with `read: { archive: { members: … } }`, or remove `from`",
+            );
+            report.error(at.span, format!("there is no stream `{}`", at.value), help);
+            None
+        }
+        None if known.iter().any(|s| s == name) => Some(name.to_string()),
+        None => match known {
+            [] => None,
+            [only] => Some(only.clone()),
+            several => {
+                report.error(
+                    span,
+                    format!("nothing says which stream `{name}` takes"),
+                    format!("add `from: …`; streams: {}", several.join(", ")),
+                );
+                None
+            }
+        },
+    }
+}
+
+/// A table without its stream and description.
+fn table(keys: &TableRest, context: &Context, report: &mut Reporter) -> Table {
+    let columns = keys.columns.get().map_or(Vec::new(), |c| columns::compile(c, Role::Table, report));
+    let evolve = keys.evolve.get().copied().unwrap_or(Evolve::Add);
+    let names = Names {
+        columns: &columns,
+        // Only then is every column known before a file is seen.
+        closed: evolve == Evolve::Fixed && !columns.is_empty() && context.groups.is_some(),
+        context,
+    };
+    let partition_by = partition_by(keys, &names, report);
+    let sort_by = sort_by(keys, &names, report);
+    let expect = keys.expect.get().map_or(Vec::new(), |list| expect::compile(&list.items, &names, report));
+    Table {
+        from: None,
+        description: None,
+        evolve,
+        partition_by,
+        sort_by,
+        transform: transform(keys, report),
+        expect,
+        columns,
+    }
+}
+
+fn transform(keys: &TableRest, report: &mut Reporter) -> Option<String> {
+    let at = keys.transform.at()?;
+    if at.value.trim().is_empty() {
+        report.error(at.span, "the transform is empty", "write a `select … from input`, or remove the key");
+    }
+    Some(at.value.clone())
+}
+
+/// The columns that a table's keys may name.
+pub(super) struct Names<'a> {
+    pub columns: &'a [Column],
+    closed: bool,
+    context: &'a Context<'a>,
+}
+
+impl Names<'_> {
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Reports a data column that the table cannot have.
+    pub(super) fn check(&self, name: &str, span: Span, report: &mut Reporter) {
+        let elsewhere = || self.context.groups.unwrap_or_default().iter().chain(&self.context.site_columns);
+        if RESERVED.contains(&name) {
+            report.error(span, format!("`{name}` is the lake's own column"), "name a column of the data");
+        } else if self.closed && self.column(name).is_none() && !elsewhere().any(|c| c == name) {
+            let known = self.columns.iter().map(|c| &c.name).chain(elsewhere()).map(String::as_str);
+            let help = meant(name, known, "declare it under `columns`");
+            report.error(span, format!("the table has no column `{name}`"), help);
+        }
+    }
+
+    /// As [`Names::check`], where the columns that say where a row comes from
+    /// are right as well.
+    fn check_layout(&self, name: &str, span: Span, report: &mut Reporter) {
+        if !PROVENANCE.contains(&name) {
+            self.check(name, span, report);
+        } else if !self.context.provenance {
+            let message = format!("the table has no column `{name}`");
+            report.error(span, message, "remove `provenance: false`, or name another column");
+        }
+    }
+}
+
+fn partition_by(keys: &TableRest, names: &Names, report: &mut Reporter) -> Vec<PartitionBy> {
+    let mut found: Vec<PartitionBy> = Vec::new();
+    for at in keys.partition_by.get().into_iter().flat_map(|list| &list.0.items) {
+        let by = at.value.0.clone();
+        let (column, unit) = match &by {
+            PartitionBy::Column(column) => (column, None),
+            PartitionBy::Time { column, unit } => (column, Some(*unit)),
+        };
+        names.check_layout(column, at.span, report);
+        let kind = match column.as_str() {
+            "_loaded_at" => Some(Kind::Timestamp),
+            "_file_id" | "_row" => Some(Kind::Int),
+            _ => names.column(column).and_then(|c| c.kind),
+        };
+        if let Some(kind) = kind {
+            check_partition_kind(column, unit, kind, at.span, report);
+        }
+        let name = by.column_name();
+        if unit.is_some() && names.column(&name).is_some() {
+            let message = format!("the partition column `{name}` is a column of the table already");
+            report.error(at.span, message, "rename that column, or partition by it");
+        }
+        if found.iter().any(|other| other.column_name() == name) {
+            report.error(at.span, format!("`{name}` is named twice"), "name it once");
+        }
+        found.push(by);
+    }
+    found
+}
+
+fn check_partition_kind(column: &str, unit: Option<TimeUnit>, kind: Kind, span: Span, report: &mut Reporter) {
+    let fault = match (unit, kind) {
+        (None, Kind::Float | Kind::Float32 | Kind::Json | Kind::Binary) => {
+            Some(("values of this type make no partitions", "choose a column with few values"))
+        }
+        (None, Kind::Timestamp) => {
+            Some(("every instant would be a partition of its own", "write `day(…)`, `hour(…)` or `month(…)`"))
+        }
+        (Some(TimeUnit::Hour), Kind::Date) => Some(("a date has no hours", "write `day(…)` or `month(…)`")),
+        (Some(_), kind) if !columns::is_time(kind) => {
+            Some(("this is no time column", "make its type `timestamp` or `date`, or name it alone"))
+        }
+        _ => None,
+    };
+    if let Some((why, help)) = fault {
+        report.error(span, format!("cannot partition by `{column}`: {why}"), help);
+    }
+}
+
+fn sort_by(keys: &TableRest, names: &Names, report: &mut Reporter) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for at in keys.sort_by.get().into_iter().flat_map(|list| &list.0.items) {
+        names.check_layout(&at.value, at.span, report);
+        if found.contains(&at.value) {
+            report.error(at.span, format!("`{}` is named twice", at.value), "name it once");
+        }
+        found.push(at.value.clone());
+    }
+    found
+}

@@ -1,0 +1,16 @@
+//! What people write, as it is written: `lake.yaml` and the dataset files.
+//!
+//! Each key is declared once, here; its comment is what editors show. Nothing
+//! here looks at two keys together: that is compilation.
+
+mod dataset;
+mod expect;
+mod lake;
+mod read;
+mod table;
+
+pub use dataset::DatasetFile;
+pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
+pub use lake::{BatchKeys, LakeFile, UpkeepKeys};
+pub use read::{ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, ReadDecl, StreamKeys};
+pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};

@@ -1,0 +1,129 @@
+//! `tables:` and `columns:`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::expect::ExpectKeys;
+use crate::config::decode::{At, Decode, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
+use crate::config::scalars::{PartitionWord, Spelled, Zone};
+use crate::config::yaml::{Content, Node};
+use crate::model::{Evolve, Kind, Scalar};
+
+keyed! {
+    /// One table.
+    pub struct TableKeys {
+        /// The stream of records it takes (`read: { zip: { members: … } }`); the one of its
+        /// own name, or the only one, where not given.
+        from = "from": String;
+        /// What the table is, for people.
+        description = "description": String;
+    }
+    .. rest: TableRest
+}
+
+keyed! {
+    /// The keys of a table that may also stand beside `team:`, where a dataset has one table.
+    pub struct TableRest {
+        /// The columns by name: a type, or a map of keys. Columns that are not declared are
+        /// inferred from the first file.
+        columns = "columns": Named<ColumnDecl>;
+        /// What follows columns and values that the table has no place for; `add` where not given.
+        evolve = "evolve": Evolve;
+        /// What its files are laid out by: a column, or `day(column)` of a time column.
+        partition_by = "partition_by": OneOrMany<PartitionWord>;
+        /// Columns that rows are sorted by within a file.
+        sort_by = "sort_by": OneOrMany<String>;
+        /// SQL over one file's rows, which are called `input`.
+        transform = "transform": String;
+        /// What must hold of the rows, and what follows where it does not.
+        expect = "expect": Many<ExpectKeys>;
+    }
+}
+
+impl TableRest {
+    /// Whether nothing of it is written.
+    pub fn is_absent(&self) -> bool {
+        self.columns.is_absent()
+            && self.evolve.is_absent()
+            && self.partition_by.is_absent()
+            && self.sort_by.is_absent()
+            && self.transform.is_absent()
+            && self.expect.is_absent()
+    }
+}
+
+keyed! {
+    /// One column.
+    pub struct ColumnKeys {
+        /// Its type; inferred from the first file where not given.
+        kind = "type": Kind;
+        /// The input column it is made from; the one of its own name where not given.
+        from = "from": Spelled;
+        /// Spellings of a missing value in this column.
+        nulls = "nulls": OneOrMany<Spelled>;
+        /// `strftime` format of a date or time that is given as text, or `unix`, `unix_ms`.
+        format = "format": String;
+        /// IANA zone of a naive time, instead of the dataset's.
+        timezone = "timezone": Zone;
+        /// Unit of its values, kept with the column.
+        unit = "unit": String;
+        /// What stands where the file has no such column.
+        default = "default": Scalar;
+        /// What it is, for people.
+        description = "description": String;
+        /// Least and greatest valid value, for `is: in_valid_range`.
+        valid_range = "valid_range": Pair<f64>;
+        /// Its name in the CF standard name table, kept with the column.
+        standard_name = "standard_name": String;
+        /// Its name for people, kept with the column.
+        long_name = "long_name": String;
+        /// More that is kept with the column.
+        attributes = "attributes": Named<Spelled>;
+    }
+}
+
+/// A type, a map of keys, or nothing: then the type is inferred.
+#[derive(Clone, Debug)]
+pub struct ColumnDecl(pub ColumnKeys);
+
+impl Decode for ColumnDecl {
+    fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
+        match &node.content {
+            Content::Scalar(_) if !node.is_null() => {
+                let value = Kind::decode(node, report)?;
+                let kind = Slot::Given(At { value, span: node.span });
+                Some(ColumnDecl(ColumnKeys { kind, ..Default::default() }))
+            }
+            Content::List(_) => {
+                report.expected(
+                    node,
+                    "a type or a map of keys",
+                    "write `name: float` or `name: { type: float, … }`",
+                );
+                None
+            }
+            _ => ColumnKeys::decode(node, report).map(ColumnDecl),
+        }
+    }
+}
+
+impl JsonSchema for ColumnDecl {
+    fn schema_name() -> Cow<'static, str> {
+        "Column".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let word = generator.subschema_for::<Kind>();
+        json_schema!({ "anyOf": [word, generator.subschema_for::<ColumnKeys>()] })
+    }
+}
+
+words! { Evolve, "Evolve", "what follows what a table has no place for":
+    /// New columns are added; values that do not fit go to `_rescued`.
+    "add" => Evolve::Add;
+    /// Either parks the file.
+    "fixed" => Evolve::Fixed;
+    /// Both go to `_rescued`.
+    "rescue" => Evolve::Rescue;
+}

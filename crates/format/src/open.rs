@@ -1,0 +1,148 @@
+//! The way in: a landed file becomes record streams, chunk by chunk.
+//!
+//! Reading is sequential and cheap: it peels containers, picks members and
+//! finds where records end. What takes time, parsing a chunk's text, is a pure
+//! function of the chunk and runs on any thread: [`TextChunk::parse`].
+//!
+//! Memory is bounded whatever a file's size: a chunk is at most the larger of
+//! [`CHUNK_BYTES`] and the cap of one record.
+
+mod chunk;
+mod documents;
+mod pick;
+mod recognise;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use lakegate_domain::model::Read;
+
+pub(crate) use chunk::Grammar;
+pub use chunk::TextChunk;
+use documents::{Documents, Records};
+
+use crate::container::{Blob, Input, Peeler};
+use crate::error::{Error, Result};
+
+/// Size that text chunks aim for.
+pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// The bytes of a landed file.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Bytes(Bytes),
+    File(PathBuf),
+}
+
+/// Where a chunk's rows come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Name of the record stream, where the dataset declares several.
+    pub name: Option<String>,
+    /// Path of the member inside its archive; members of archives inside
+    /// archives are `outer.zip/inner.csv`.
+    pub member: Option<String>,
+    /// Column and unit, from a CSV file's row of units.
+    pub units: Vec<(String, String)>,
+    /// `csv`, `json`, `ndjson`, `parquet` or `arrow`.
+    pub format: &'static str,
+}
+
+/// Rows, either still text or already typed.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    Text(TextChunk),
+    Typed(RecordBatch),
+}
+
+/// Some consecutive rows of one stream.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// The same `Arc` for all chunks of one member.
+    pub stream: Arc<Stream>,
+    pub payload: Payload,
+}
+
+/// Opens a landed file.
+///
+/// `file_name` is the name as it landed; it says what the file is where
+/// `read.format` does not. `spool` is a folder for unnamed temporary files, for
+/// what needs seeking inside of what cannot be sought in.
+///
+/// Every document yields at least one chunk, possibly without rows, so that its
+/// columns are known. Errors name the member, line or row.
+pub fn open(source: Source, file_name: &str, read: &Read, spool: &Path) -> Result<Reader> {
+    open_with(source, file_name, read, spool, CHUNK_BYTES)
+}
+
+/// As [`open`], with another size of chunks. What the rows are does not depend
+/// on it.
+pub fn open_with(
+    source: Source,
+    file_name: &str,
+    read: &Read,
+    spool: &Path,
+    chunk_bytes: usize,
+) -> Result<Reader> {
+    let blob = match source {
+        Source::Bytes(bytes) => Blob::from(bytes),
+        Source::File(path) => Blob::open(&path)?,
+    };
+    let peeler = Peeler::new(read.caps, blob.size(), spool);
+    let documents = Documents::open(Input::Blob(blob), file_name, read, peeler, chunk_bytes.max(1))?;
+    Ok(Reader { documents, current: None, done: false })
+}
+
+/// Yields a file's chunks in the file's order. Ends after the first error.
+pub struct Reader {
+    documents: Documents,
+    current: Option<(Arc<Stream>, Records)>,
+    done: bool,
+}
+
+impl Reader {
+    fn advance(&mut self) -> Result<Option<Chunk>> {
+        loop {
+            let Some((stream, records)) = &mut self.current else {
+                self.current = self.documents.next()?;
+                if self.current.is_none() {
+                    return Ok(None);
+                }
+                continue;
+            };
+            match records.next() {
+                Ok(Some(mut payload)) => {
+                    if let Payload::Text(chunk) = &mut payload {
+                        chunk.belongs_to(stream);
+                    }
+                    return Ok(Some(Chunk { stream: stream.clone(), payload }));
+                }
+                Ok(None) => self.current = None,
+                Err(e) => return Err(within(e, stream.member.as_deref())),
+            }
+        }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// Says in which member it happened, if there are members.
+fn within(error: Error, member: Option<&str>) -> Error {
+    match member {
+        Some(member) => error.within(member),
+        None => error,
+    }
+}

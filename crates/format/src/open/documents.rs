@@ -1,0 +1,234 @@
+//! Goes through a file's documents: itself, or the members of the archive that
+//! it is, and of archives in it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lakegate_domain::Code;
+use lakegate_domain::model::{Format, Read};
+use lakegate_domain::route::is_junk;
+
+use super::pick::{Pick, Picker};
+use super::recognise::recognise;
+use super::{Payload, Stream, within};
+use crate::container::{Input, Peeled, Peeler, Walk};
+use crate::csv::Splitter;
+use crate::encoding::decode;
+use crate::error::{Error, Result};
+use crate::json::{Document, Lines};
+use crate::typed::{self, Typed};
+
+/// Members that an error lists.
+const LISTED: usize = 10;
+/// Cells address 2³¹ bytes; no record needs as much.
+const MAX_RECORD_BYTES: u64 = 1 << 30;
+
+/// The documents of one landed file, in order.
+pub(super) struct Documents {
+    peeler: Arc<Peeler>,
+    picker: Picker,
+    chunk_bytes: usize,
+    record_cap: usize,
+    /// The landed file, where it is no archive.
+    bare: Option<Found>,
+    /// The archive and the archives in it that are being walked.
+    levels: Vec<Level>,
+    is_archive: bool,
+    any: bool,
+    /// The first members that were not picked.
+    passed: Vec<String>,
+    n_passed: usize,
+}
+
+struct Level {
+    walk: Walk,
+    /// Path of the archive with a `/`; empty for the landed file.
+    prefix: String,
+    depth: u32,
+    /// How all its members are read, where the archive itself was picked.
+    pick: Option<Pick>,
+}
+
+struct Found {
+    head: Bytes,
+    input: Input,
+    /// Without the endings of compressions.
+    name: String,
+    member: Option<String>,
+    pick: Pick,
+}
+
+/// The rows of one document.
+pub(super) enum Records {
+    Csv(Splitter),
+    Json(Document),
+    Ndjson(Lines),
+    Typed(Typed),
+}
+
+impl Records {
+    pub fn next(&mut self) -> Result<Option<Payload>> {
+        match self {
+            Records::Csv(splitter) => Ok(splitter.next()?.map(Payload::Text)),
+            Records::Json(document) => Ok(document.next()?.map(Payload::Text)),
+            Records::Ndjson(lines) => Ok(lines.next()?.map(Payload::Text)),
+            Records::Typed(typed) => Ok(typed.next()?.map(Payload::Typed)),
+        }
+    }
+}
+
+impl Documents {
+    pub fn open(
+        input: Input,
+        file_name: &str,
+        read: &Read,
+        peeler: Arc<Peeler>,
+        chunk_bytes: usize,
+    ) -> Result<Self> {
+        let picker = Picker::new(read)?;
+        let record_cap = read.caps.record_bytes.clamp(1, MAX_RECORD_BYTES) as usize;
+        let mut depth = 0;
+        let (mut bare, mut levels) = (None, Vec::new());
+        match peeler.peel(input, file_name, &mut depth)? {
+            Peeled::Document { head, input, name } => {
+                let pick = picker.bare(&name)?;
+                bare = Some(Found { head, input, name, member: None, pick });
+            }
+            Peeled::Archive(walk) => levels.push(Level { walk, prefix: String::new(), depth, pick: None }),
+        }
+        let is_archive = bare.is_none();
+        Ok(Self {
+            peeler,
+            picker,
+            chunk_bytes,
+            record_cap,
+            bare,
+            levels,
+            is_archive,
+            any: false,
+            passed: Vec::new(),
+            n_passed: 0,
+        })
+    }
+
+    /// Opens the next document. `None` after the last one.
+    pub fn next(&mut self) -> Result<Option<(Arc<Stream>, Records)>> {
+        let found = match self.bare.take() {
+            Some(found) => Some(found),
+            None => self.next_member()?,
+        };
+        let Some(found) = found else {
+            if self.is_archive && !self.any {
+                return Err(self.nothing());
+            }
+            return Ok(None);
+        };
+        self.any = true;
+        let member = found.member.clone();
+        self.read(found).map(Some).map_err(|e| within(e, member.as_deref()))
+    }
+
+    /// The next member that is a document and is picked.
+    fn next_member(&mut self) -> Result<Option<Found>> {
+        while let Some(level) = self.levels.last_mut() {
+            let place = level.prefix.trim_end_matches('/').to_string();
+            let inside = |e: Error| if place.is_empty() { e } else { e.within(&place) };
+            let Some(path) = level.walk.next_path().map_err(inside)? else {
+                self.levels.pop();
+                continue;
+            };
+            if is_junk(&path) {
+                continue;
+            }
+            let full = format!("{}{path}", level.prefix);
+            let picked = match &level.pick {
+                Some(pick) => Some(pick.clone()),
+                None => self.picker.pick(&[&full, &path])?,
+            };
+            let mut depth = level.depth;
+            let peeled = level.walk.open().and_then(|input| self.peeler.peel(input, &path, &mut depth));
+            let peeled = match peeled {
+                Ok(peeled) => peeled,
+                // What nobody asked for may be damaged, encrypted or odd.
+                Err(e) if picked.is_none() && matches!(e.code, Code::DamagedArchive | Code::Unrecognised) => {
+                    self.pass(full);
+                    continue;
+                }
+                Err(e) => return Err(e.within(&full)),
+            };
+            match peeled {
+                Peeled::Archive(walk) => {
+                    self.levels.push(Level { walk, prefix: format!("{full}/"), depth, pick: picked });
+                }
+                Peeled::Document { head, input, name } => {
+                    let picked = match picked {
+                        Some(pick) => Some(pick),
+                        None => self.picker.pick(&[&format!("{}{name}", level.prefix), &name])?,
+                    };
+                    match picked {
+                        Some(pick) => return Ok(Some(Found { head, input, name, member: Some(full), pick })),
+                        None => self.pass(full),
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn pass(&mut self, path: String) {
+        self.n_passed += 1;
+        if self.passed.len() < LISTED {
+            self.passed.push(path);
+        }
+    }
+
+    fn nothing(&self) -> Error {
+        if self.n_passed == 0 {
+            return Error::new(Code::NoRecords, "the archive holds no files");
+        }
+        let mut list = self.passed.iter().map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
+        if self.n_passed > self.passed.len() {
+            list.push_str(&format!(" and {} more", self.n_passed - self.passed.len()));
+        }
+        Error::new(
+            Code::NoMember,
+            format!("no member of the archive fits the declared pattern; it holds {list}"),
+        )
+    }
+
+    fn read(&self, found: Found) -> Result<(Arc<Stream>, Records)> {
+        let Found { head, input, name, member, pick } = found;
+        if head.is_empty() {
+            return Err(Error::new(Code::NoRecords, "the file is empty (0 bytes)"));
+        }
+        let format = match pick.format {
+            Some(format) => format,
+            None => recognise(&name, &head)?,
+        };
+        let (chunk_bytes, cap) = (self.chunk_bytes, self.record_cap);
+        let mut units = Vec::new();
+        let records = match &format {
+            Format::Csv(options) => {
+                let (text, place) = decode(input.into_stream(), options.encoding)?;
+                let (splitter, found) = Splitter::open(text, place, options, chunk_bytes, cap)?;
+                units = found;
+                Records::Csv(splitter)
+            }
+            Format::Json(options) => {
+                let (text, place) = decode(input.into_stream(), None)?;
+                Records::Json(Document::open(text, place, options, chunk_bytes, cap)?)
+            }
+            Format::Ndjson => {
+                let (text, place) = decode(input.into_stream(), None)?;
+                Records::Ndjson(Lines::new(text, place, chunk_bytes, cap))
+            }
+            Format::Parquet => Records::Typed(Typed::parquet(self.peeler.blob(input)?)?),
+            Format::Arrow if head.starts_with(typed::ARROW_MAGIC) => {
+                Records::Typed(Typed::arrow_file(self.peeler.blob(input)?)?)
+            }
+            Format::Arrow => Records::Typed(Typed::arrow_stream(input.into_stream())?),
+        };
+        let stream = Stream { name: pick.stream, member, units, format: format.name() };
+        Ok((Arc::new(stream), records))
+    }
+}

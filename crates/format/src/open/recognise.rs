@@ -1,0 +1,149 @@
+//! What a file is, by its name and its first bytes.
+
+use std::borrow::Cow;
+
+use encoding_rs::{UTF_16BE, UTF_16LE};
+use lakegate_domain::Code;
+use lakegate_domain::model::{Csv, Format, Json};
+
+use crate::csv::DELIMITERS;
+use crate::error::{Error, Result};
+use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
+
+/// Decides a format. `name` is without the endings of compressions, `head` are
+/// the first bytes after them.
+///
+/// | first bytes                     | name ends in              | format           |
+/// |---------------------------------|---------------------------|------------------|
+/// | `PAR1`                          | any                       | Parquet          |
+/// | `ARROW1`, a stream's mark       | any                       | Arrow            |
+/// | any                             | parquet; arrow feather ipc| as the name says |
+/// | any                             | json; ndjson jsonl        | as the name says |
+/// | `{"`, two lines of objects      | any                       | NDJSON           |
+/// | `[{` `[[` `[]` `{"` `{}`        | any                       | JSON             |
+/// | text                            | csv txt; tsv; psv         | CSV              |
+/// | text, a delimiter in line 1     | any                       | CSV              |
+/// | other                           | any                       | LG111            |
+pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
+    if head.starts_with(PARQUET_MAGIC) {
+        return Ok(Format::Parquet);
+    }
+    if head.starts_with(ARROW_MAGIC) || head.starts_with(STREAM_MAGIC) {
+        return Ok(Format::Arrow);
+    }
+    let ending =
+        name.rsplit('/').next().and_then(|n| n.rsplit_once('.')).map(|(_, e)| e.to_ascii_lowercase());
+    let ending = ending.as_deref().unwrap_or_default();
+    match ending {
+        "parquet" => return Ok(Format::Parquet),
+        "arrow" | "feather" | "ipc" => return Ok(Format::Arrow),
+        "json" => return Ok(Format::Json(Json::default())),
+        "ndjson" | "jsonl" => return Ok(Format::Ndjson),
+        _ => {}
+    }
+    let text = as_text(head);
+    if let Some(text) = &text
+        && let Some(format) = json_kind(text.trim_start())
+    {
+        return Ok(format);
+    }
+    let csv = |delimiter: Option<u8>| Ok(Format::Csv(Csv { delimiter, ..Csv::default() }));
+    match ending {
+        "csv" | "txt" => return csv(None),
+        "tsv" => return csv(Some(b'\t')),
+        "psv" => return csv(Some(b'|')),
+        _ => {}
+    }
+    let first_line = text.as_deref().unwrap_or_default().trim_start().lines().next().unwrap_or_default();
+    if first_line.bytes().any(|b| DELIMITERS.contains(&b)) {
+        return csv(None);
+    }
+    let what = if text.is_some() { "text without a delimiter in its first line" } else { "not text" };
+    Err(Error::new(
+        Code::Unrecognised,
+        format!(
+            "`{name}`: neither its name nor its first bytes say what it is ({what}); \
+             name the format, as in `read: csv`"
+        ),
+    ))
+}
+
+/// The first bytes as text, if they are.
+fn as_text(head: &[u8]) -> Option<Cow<'_, str>> {
+    match head {
+        [0xFF, 0xFE, rest @ ..] => Some(UTF_16LE.decode_without_bom_handling(rest).0),
+        [0xFE, 0xFF, rest @ ..] => Some(UTF_16BE.decode_without_bom_handling(rest).0),
+        _ if head.contains(&0) => None,
+        [0xEF, 0xBB, 0xBF, rest @ ..] => Some(String::from_utf8_lossy(rest)),
+        // Bytes beyond ASCII may be another encoding's; the reader says which.
+        _ => Some(String::from_utf8_lossy(head)),
+    }
+}
+
+/// The kind of JSON that a text begins like. `[` alone does not say it: headers
+/// such as `[time],[value]` begin so too.
+fn json_kind(text: &str) -> Option<Format> {
+    let second = text.get(1..)?.trim_start().bytes().next();
+    match (text.bytes().next()?, second) {
+        (b'[', Some(b'{' | b'[' | b']')) => Some(Format::Json(Json::default())),
+        (b'{', Some(b'"' | b'}')) => {
+            let mut lines = text.lines();
+            let first = lines.next().unwrap_or_default();
+            let whole = serde_json::from_str::<&serde_json::value::RawValue>(first).is_ok();
+            let next = lines.find(|l| !l.trim().is_empty());
+            Some(match next {
+                _ if !whole => Format::Json(Json::default()),
+                None => Format::Ndjson,
+                Some(line) if line.trim_start().starts_with('{') => Format::Ndjson,
+                Some(_) => Format::Json(Json::default()),
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_name_and_content() {
+        for (name, head, want) in [
+            ("a.csv", "a,b\n", "csv"),
+            ("a.CSV", "a\n", "csv"),
+            ("a.txt", "a\n", "csv"),
+            ("a.tsv", "a\n", "csv"),
+            ("a.psv", "a\n", "csv"),
+            ("a.json", "[]", "json"),
+            ("a.json", "{\"a\":1}\n{\"a\":2}\n", "json"),
+            ("a.ndjson", "", "ndjson"),
+            ("a.jsonl", "{}", "ndjson"),
+            ("a.parquet", "x", "parquet"),
+            ("a.csv", "PAR1....", "parquet"),
+            ("a.bin", "ARROW1\0\0", "arrow"),
+            ("a.feather", "", "arrow"),
+            ("a", "a;b\n1;2\n", "csv"),
+            ("a.dat", "\u{feff}a\tb\n", "csv"),
+            ("a.csv", "[time],[value]\n", "csv"),
+            ("a.csv", "[{\"a\":1}]", "json"),
+            ("a", " [ { \"a\": 1 } ]", "json"),
+            ("a", "{\"a\":1}\n{\"a\":2}\n", "ndjson"),
+            ("a.log", "{\"a\":1}", "ndjson"),
+            ("a", "{\n  \"a\": 1\n}\n", "json"),
+        ] {
+            assert_eq!(recognise(name, head.as_bytes()).unwrap().name(), want, "{name} {head:?}");
+        }
+        assert_eq!(recognise("a", &[0xFF, 0xFF, 0xFF, 0xFF, 16]).unwrap().name(), "arrow");
+        assert_eq!(recognise("a", b"\xFF\xFEa\0,\0b\0").unwrap().name(), "csv");
+        assert!(matches!(recognise("a.tsv", b"a").unwrap(), Format::Csv(Csv { delimiter: Some(b'\t'), .. })));
+    }
+
+    #[test]
+    fn the_rest_is_named() {
+        for head in [&b"\x00\x01\x02"[..], b"hello world", b"", b"\x89PNG\r\n\x1a\n\0"] {
+            let e = recognise("a.bin", head).unwrap_err();
+            assert_eq!(e.code, Code::Unrecognised);
+            assert!(e.message.contains("`a.bin`"), "{e}");
+        }
+    }
+}

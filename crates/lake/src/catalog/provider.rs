@@ -1,0 +1,195 @@
+//! DataFusion's view of the catalogue, made anew for each statement.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::TableType;
+use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use lakegate_domain::TableName;
+use tokio::sync::Mutex;
+
+use super::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Meaning, Names, SYSTEM, contents};
+use crate::log;
+use crate::session::{SystemTables, sentence};
+
+/// The catalogue of one statement: a fixed list of names, tables opened when named.
+#[derive(Clone)]
+pub(crate) struct Catalog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    storage: PathBuf,
+    names: Names,
+    system: Arc<dyn SystemTables>,
+    /// Settings of scans and the runtime whose object stores they use.
+    state: SessionState,
+    /// One version of each table for the whole statement.
+    opened: Mutex<HashMap<TableName, Arc<dyn TableProvider>>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(
+        storage: PathBuf,
+        names: Names,
+        system: Arc<dyn SystemTables>,
+        state: SessionState,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { storage, names, system, state, opened: Mutex::default() }) }
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.inner.names
+    }
+
+    /// Opens the table that a name of one to three parts means.
+    pub(crate) async fn table(&self, name: &[&str]) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        match self.inner.names.find(name) {
+            Meaning::Table(table) => self.inner.open(table).await,
+            Meaning::System(table) => self.inner.system_table(table).await,
+            Meaning::Ambiguous(_) | Meaning::Standard | Meaning::Unknown => Ok(None),
+        }
+    }
+}
+
+impl Inner {
+    async fn open(&self, name: &TableName) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let mut opened = self.opened.lock().await;
+        if let Some(provider) = opened.get(name) {
+            return Ok(Some(provider.clone()));
+        }
+        let folder = log::table_folder(&self.storage, name);
+        let damaged = |e: &dyn fmt::Display| {
+            external(format!("the table {name} cannot be opened: {}", sentence(&e.to_string())))
+        };
+        let Some(table) = log::load(&folder).await.map_err(|e| damaged(&e))? else { return Ok(None) };
+        table.update_datafusion_session(&self.state).map_err(|e| damaged(&e))?;
+        let snapshot = table.snapshot().map_err(|e| damaged(&e))?.snapshot().clone();
+        // Partition columns have the type that the table declares, not a dictionary of it.
+        let config = DeltaScanConfig::new_from_session(&self.state).with_wrap_partition_values(false);
+        let provider: Arc<dyn TableProvider> = Arc::new(DeltaScanNext::new(snapshot, config)?);
+        opened.insert(name.clone(), provider.clone());
+        Ok(Some(provider))
+    }
+
+    async fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let batch = match name {
+            contents::TABLES => contents::tables(&self.storage, &self.names.tables).await?,
+            contents::COLUMNS => contents::columns(&self.storage, &self.names.tables).await?,
+            _ => self
+                .system
+                .load(name)
+                .await
+                .map_err(|e| external(format!("the table {SYSTEM}.{name} cannot be read: {e}")))?,
+        };
+        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+    }
+}
+
+fn external(message: String) -> DataFusionError {
+    DataFusionError::External(message.into())
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").field("storage", &self.inner.storage).finish_non_exhaustive()
+    }
+}
+
+impl CatalogProviderList for Catalog {
+    fn register_catalog(&self, _: String, _: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        // The lake's folders say which catalogues there are.
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        let mut names: BTreeSet<&str> = self.inner.names.tables.iter().map(|t| t.team.as_str()).collect();
+        names.insert(DEFAULT_CATALOG);
+        names.into_iter().map(str::to_string).collect()
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        Some(Arc::new(Team { catalog: self.clone(), name: name.to_string() }))
+    }
+}
+
+/// A team, or the catalogue of unqualified names.
+#[derive(Debug)]
+struct Team {
+    catalog: Catalog,
+    name: String,
+}
+
+impl CatalogProvider for Team {
+    fn schema_names(&self) -> Vec<String> {
+        let tables = &self.catalog.inner.names.tables;
+        let mut names: BTreeSet<&str> =
+            tables.iter().filter(|t| t.team == self.name).map(|t| t.dataset.as_str()).collect();
+        if self.name == DEFAULT_CATALOG {
+            names.insert(SYSTEM);
+        }
+        names.into_iter().map(str::to_string).collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(Dataset {
+            catalog: self.catalog.clone(),
+            team: self.name.clone(),
+            name: name.to_string(),
+        }))
+    }
+}
+
+/// A dataset, the `system` schema, or the schema of bare names.
+#[derive(Debug)]
+struct Dataset {
+    catalog: Catalog,
+    team: String,
+    name: String,
+}
+
+impl Dataset {
+    fn find(&self, table: &str) -> Meaning<'_> {
+        self.catalog.inner.names.find(&[&self.team, &self.name, table])
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Dataset {
+    /// Only what belongs here: a bare name reaches more tables than are listed.
+    fn table_names(&self) -> Vec<String> {
+        let names = &self.catalog.inner.names;
+        let mut listed: Vec<String> = names
+            .tables
+            .iter()
+            .filter(|t| t.team == self.team && t.dataset == self.name)
+            .map(|t| t.table.clone())
+            .collect();
+        if self.team == DEFAULT_CATALOG && self.name == SYSTEM {
+            listed.extend(names.system.iter().cloned());
+        }
+        listed
+    }
+
+    async fn table(&self, table: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        self.catalog.table(&[&self.team, &self.name, table]).await
+    }
+
+    /// Known without opening the table.
+    async fn table_type(&self, table: &str) -> DataFusionResult<Option<TableType>> {
+        Ok(self.table_exist(table).then_some(TableType::Base))
+    }
+
+    fn table_exist(&self, table: &str) -> bool {
+        matches!(self.find(table), Meaning::Table(_) | Meaning::System(_))
+    }
+}
+
+/// The schema of bare names, in the form that DataFusion's settings want.
+pub(crate) const DEFAULTS: (&str, &str) = (DEFAULT_CATALOG, DEFAULT_SCHEMA);

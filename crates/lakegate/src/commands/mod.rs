@@ -1,0 +1,220 @@
+//! One module per group of commands. Each answers how it ended; errors are
+//! told here, once.
+
+mod change;
+mod demo;
+mod fixtures;
+mod inspect;
+mod plan;
+mod prove;
+mod run;
+mod sql;
+mod start;
+mod trace;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use lakegate_domain::config::{self, Diagnostics};
+use lakegate_domain::model::Lake;
+use lakegate_domain::{Code, DatasetName, Failure};
+use lakegate_land::{LakeLock, LockError};
+use tokio::runtime::Handle;
+
+use crate::cli::{Cli, Command, Exit, Global};
+use crate::context::Context;
+use crate::render;
+
+/// Why a command ended early.
+pub enum Stop {
+    /// The work failed.
+    Failed(Failure),
+    /// The configuration is wrong.
+    Configuration(Box<Diagnostics>),
+    /// What was asked for makes no sense here.
+    Usage(String),
+    /// Another process has the lake.
+    Busy(String),
+    /// The reader of our output went away: nothing more to say.
+    Closed,
+}
+
+impl From<Failure> for Stop {
+    fn from(f: Failure) -> Self {
+        Stop::Failed(f)
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(e: std::io::Error) -> Self {
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
+            return Stop::Closed;
+        }
+        Stop::Failed(Failure::new(Code::Storage, e.to_string()))
+    }
+}
+
+impl From<lakegate_state::Error> for Stop {
+    fn from(e: lakegate_state::Error) -> Self {
+        Stop::Failed(crate::context::ledger(e))
+    }
+}
+
+impl From<LockError> for Stop {
+    fn from(e: LockError) -> Self {
+        match e {
+            LockError::Held(held) => Stop::Busy(held.to_string()),
+            LockError::Storage(f) => Stop::Failed(f),
+        }
+    }
+}
+
+impl From<lakegate_lake::session::Error> for Stop {
+    fn from(e: lakegate_lake::session::Error) -> Self {
+        Stop::Usage(e.to_string())
+    }
+}
+
+pub type Result<T, E = Stop> = std::result::Result<T, E>;
+
+/// What every command gets.
+pub struct Shell {
+    pub global: Global,
+    pub stop: Arc<AtomicBool>,
+    pub runtime: Handle,
+    pub color: bool,
+    pub width: Option<u16>,
+}
+
+impl Shell {
+    /// Compiles the lake's configuration.
+    pub fn lake(&self) -> Result<Lake> {
+        config::load(&self.root()?).map_err(|d| Stop::Configuration(Box::new(d)))
+    }
+
+    /// The lake's folder, absolute.
+    pub fn root(&self) -> Result<PathBuf> {
+        absolute(&self.global.lake)
+    }
+
+    pub fn context(&self) -> Result<Context> {
+        self.context_of(self.lake()?)
+    }
+
+    pub fn context_of(&self, lake: Lake) -> Result<Context> {
+        Ok(self.runtime.block_on(Context::open(Arc::new(lake), self.stop.clone()))?)
+    }
+
+    /// Opens the lake for work: no other process may work on it meanwhile.
+    pub fn work(&self) -> Result<(LakeLock, Context)> {
+        self.work_on(self.lake()?)
+    }
+
+    pub fn work_on(&self, lake: Lake) -> Result<(LakeLock, Context)> {
+        std::fs::create_dir_all(&lake.storage).map_err(|e| {
+            Failure::new(Code::Storage, format!("cannot make the storage folder `{}`: {e}", lake.storage.display()))
+        })?;
+        let lock = LakeLock::try_acquire(&lake.storage)?;
+        let ctx = self.context_of(lake)?;
+        // The lock says that whoever held leases is gone.
+        ctx.block(ctx.store.take_over(&ctx.owner, crate::context::now()))?;
+        Ok((lock, ctx))
+    }
+
+    pub fn list(&self, columns: &[&str]) -> render::List {
+        render::List::new(columns, self.color, self.width)
+    }
+
+    /// Prints a value as JSON, for scripts.
+    pub fn print_json(&self, value: &impl serde::Serialize) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, value).map_err(|e| match e.io_error_kind() {
+            Some(kind) => std::io::Error::from(kind),
+            None => std::io::Error::other(e),
+        })?;
+        writeln!(out)?;
+        Ok(())
+    }
+
+    /// A line for people, unless they asked for silence or for JSON.
+    pub fn say(&self, line: impl AsRef<str>) -> Result<()> {
+        if !self.global.quiet && !self.global.json {
+            writeln!(std::io::stdout(), "{}", line.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path)
+        .map(|p| p.canonicalize().unwrap_or(p))
+        .map_err(|e| Stop::Usage(format!("`{}`: {e}", path.display())))
+}
+
+/// A dataset by name, or who it might have been.
+pub fn known_dataset(lake: &Lake, name: &DatasetName) -> Result<Arc<lakegate_domain::model::Dataset>> {
+    lake.dataset(name).cloned().ok_or_else(|| {
+        let all: Vec<String> = lake.datasets.iter().map(|d| d.name.to_string()).collect();
+        Stop::Usage(format!("there is no dataset `{name}`; the lake has {}", all.join(", ")))
+    })
+}
+
+/// Runs a command and tells what went wrong.
+pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
+    let stdout = std::io::stdout();
+    let shell = Shell {
+        color: render::use_color(cli.global.color, &stdout),
+        width: if stdout.is_terminal() { render::terminal_width() } else { None },
+        global: cli.global,
+        stop,
+        runtime: Handle::current(),
+    };
+    let result = match cli.command {
+        Command::Init(a) => start::init(&shell, &a),
+        Command::Check => start::check(&shell),
+        Command::Schema(a) => start::schema(&a),
+        Command::Errors(a) => start::errors(&shell, &a),
+        Command::Completions(a) => start::completions(&a),
+        Command::Plan(a) => plan::plan(&shell, &a),
+        Command::Run(a) => run::run(&shell, &a),
+        Command::Up => run::up(&shell),
+        Command::Sql(a) => sql::sql(&shell, &a),
+        Command::Status => inspect::status(&shell),
+        Command::Files(a) => inspect::files(&shell, &a),
+        Command::Parked(a) => inspect::parked(&shell, &a),
+        Command::Tables(a) => inspect::tables(&shell, &a),
+        Command::Trace(a) => trace::trace(&shell, &a),
+        Command::Redrive(a) => change::redrive(&shell, &a),
+        Command::Replay(a) => change::replay(&shell, &a),
+        Command::Maintain(a) => change::maintain(&shell, &a),
+        Command::Prove(a) => prove::prove(&shell, &a),
+        Command::Test(a) => fixtures::test(&shell, &a),
+        Command::Demo(a) => demo::demo(&shell, &a),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(stop) => tell(&shell, stop),
+    }
+}
+
+fn tell(shell: &Shell, stop: Stop) -> Exit {
+    let (exit, text, json) = match stop {
+        Stop::Closed => return Exit::Done,
+        Stop::Failed(f) => (
+            Exit::Failed,
+            format!("error: {f}\n  help: {}", f.code.hint()),
+            serde_json::json!({ "error": { "code": f.code.id(), "message": f.message, "help": f.code.hint() } }),
+        ),
+        Stop::Configuration(d) => (Exit::Usage, d.to_string(), serde_json::json!({ "errors": d.to_json() })),
+        Stop::Usage(m) => (Exit::Usage, format!("error: {m}"), serde_json::json!({ "error": { "message": m } })),
+        Stop::Busy(m) => (Exit::Busy, format!("error: {m}"), serde_json::json!({ "error": { "message": m } })),
+    };
+    if shell.global.json {
+        let _ = shell.print_json(&json);
+    } else {
+        let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    }
+    exit
+}

@@ -1,0 +1,203 @@
+//! `run` and `up`.
+
+use std::cell::RefCell;
+
+use serde_json::{Value, json};
+
+use super::{Result, Shell, known_dataset};
+use crate::cli::{Exit, Run};
+use crate::context::Context;
+use crate::engine::{self, Observer, Report};
+use crate::intake::Round;
+use crate::render::{self, Progress};
+use crate::replay;
+use crate::worker::Worked;
+
+/// Shows progress while a run goes on.
+pub struct Shown {
+    progress: RefCell<Progress>,
+}
+
+impl Shown {
+    pub fn new(shell: &Shell, what: &str) -> Self {
+        let quiet = shell.global.quiet || shell.global.json;
+        Self { progress: RefCell::new(Progress::new(what, None, quiet)) }
+    }
+
+    pub fn finish(self) {
+        self.progress.into_inner().finish();
+    }
+}
+
+impl Observer for Shown {
+    fn progress(&self, round: &Round, worked: &Worked) {
+        self.progress.borrow().message(format!(
+            "{} taken, {} committed, {} rows",
+            render::counted(round.n_queued as u64, "file"),
+            render::count(worked.n_committed),
+            render::count(worked.n_rows),
+        ));
+    }
+}
+
+pub fn run(shell: &Shell, args: &Run) -> Result<Exit> {
+    let (_lock, ctx) = shell.work()?;
+    if let Some(name) = &args.dataset {
+        known_dataset(&ctx.lake, name)?;
+    }
+    replay::resume(&ctx)?;
+    let shown = Shown::new(shell, "run");
+    let report = engine::run(&ctx, args.dataset.as_ref(), &shown);
+    shown.finish();
+    let report = report?;
+    summarise(shell, &ctx, &report)
+}
+
+/// Prints what a run came to and says how it ended.
+pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> {
+    let strays = ctx.block(ctx.store.list_strays())?;
+    let waiting = report.worked.retry_in.is_some();
+    let exit = match () {
+        _ if report.interrupted => Exit::Interrupted,
+        _ if waiting => Exit::Failed,
+        _ if !report.worked.parked.is_empty() || !strays.is_empty() => Exit::Findings,
+        _ => Exit::Done,
+    };
+    let Report { round, worked, upkeep, .. } = report;
+    if shell.global.json {
+        let parked: Vec<Value> = worked
+            .parked
+            .iter()
+            .map(|(path, f)| json!({ "file": path, "code": f.code.id(), "message": f.message }))
+            .collect();
+        let strays: Vec<Value> = strays
+            .iter()
+            .map(|s| {
+                json!({ "landing": s.landing, "file": s.stray.path, "reason": s.stray.reason, "detail": s.stray.detail })
+            })
+            .collect();
+        shell.print_json(&json!({
+            "files": { "queued": round.n_queued, "committed": worked.n_committed, "parked": worked.parked.len(),
+                "duplicates": round.n_duplicates, "touched": round.n_touched, "ignored": round.n_ignored,
+                "waiting": round.n_waiting },
+            "rows": { "committed": worked.n_rows, "quarantined": worked.n_quarantined, "dropped": worked.n_dropped },
+            "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
+            "retry_in_ms": worked.retry_in.map(|d| d.as_millis() as u64),
+            "setback": worked.setback, "upkeep": upkeep, "interrupted": report.interrupted,
+            "elapsed_ms": report.elapsed.as_millis() as u64,
+        }))?;
+        return Ok(exit);
+    }
+    for w in &round.warnings {
+        eprintln!("warning: {w}");
+    }
+    let mut parts = vec![format!("{} committed", render::counted(worked.n_committed, "file"))];
+    let mut also = |n: u64, what: &str| {
+        if n > 0 {
+            parts.push(format!("{} {what}", render::count(n)));
+        }
+    };
+    also(round.n_duplicates as u64, "duplicate");
+    also(round.n_touched as u64, "touched only");
+    also(round.n_ignored as u64, "ignored");
+    also(worked.parked.len() as u64, "parked");
+    also(strays.len() as u64, "unmatched or unreadable");
+    also(round.n_waiting as u64, "still being written");
+    shell.say(format!("{} in {}", parts.join(", "), render::duration(report.elapsed)))?;
+    if !worked.rows_by_table.is_empty() {
+        let mut list = shell.list(&["table", "rows"]);
+        for (table, n) in &worked.rows_by_table {
+            list.row([table.clone(), render::count(*n)]);
+        }
+        print_list(shell, &list)?;
+    }
+    if worked.n_quarantined > 0 || worked.n_dropped > 0 {
+        shell.say(format!(
+            "{} quarantined, {} dropped by expectations",
+            render::counted(worked.n_quarantined, "row"),
+            render::count(worked.n_dropped)
+        ))?;
+    }
+    if !worked.parked.is_empty() {
+        let mut list = shell.list(&["parked", "code", "reason"]);
+        for (path, f) in worked.parked.iter().take(20) {
+            list.row([path.clone(), f.code.id().into(), f.message.clone()]);
+        }
+        print_list(shell, &list)?;
+        if worked.parked.len() > 20 {
+            shell.say(format!("… and {} more", worked.parked.len() - 20))?;
+        }
+        shell.say("look: lakegate parked · explain: lakegate errors CODE · send again: lakegate redrive")?;
+    }
+    if !strays.is_empty() {
+        let mut list = shell.list(&["not taken", "why"]);
+        for s in strays.iter().take(20) {
+            list.row([format!("{}/{}", s.landing, s.stray.path), s.stray.detail.clone()]);
+        }
+        print_list(shell, &list)?;
+        if strays.len() > 20 {
+            shell.say(format!("… and {} more: lakegate sql 'select * from system.strays'", strays.len() - 20))?;
+        }
+    }
+    if let Some(failure) = &worked.setback
+        && waiting
+    {
+        eprintln!("error: {failure}\n  help: {}", failure.code.hint());
+    }
+    Ok(exit)
+}
+
+pub fn print_list(shell: &Shell, list: &render::List) -> Result<()> {
+    if shell.global.quiet || shell.global.json || list.is_empty() {
+        return Ok(());
+    }
+    list.print(&mut std::io::stdout())?;
+    Ok(())
+}
+
+/// Says a line per round in which something happened.
+struct Told<'a> {
+    shell: &'a Shell,
+}
+
+impl Observer for Told<'_> {
+    fn progress(&self, round: &Round, worked: &Worked) {
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+        if self.shell.global.json {
+            let parked: Vec<Value> = worked
+                .parked
+                .iter()
+                .map(|(path, f)| json!({ "file": path, "code": f.code.id(), "message": f.message }))
+                .collect();
+            println!(
+                "{}",
+                json!({ "at": at.to_string(), "queued": round.n_queued, "committed": worked.n_committed,
+                    "rows": worked.n_rows, "parked": parked })
+            );
+            return;
+        }
+        let _ = self.shell.say(format!(
+            "{at} {} taken, {} committed, {} rows",
+            render::counted(round.n_queued as u64, "file"),
+            render::count(worked.n_committed),
+            render::count(worked.n_rows),
+        ));
+        for (path, f) in &worked.parked {
+            let _ = self.shell.say(format!("{at} parked {path}: {f}"));
+        }
+    }
+}
+
+pub fn up(shell: &Shell) -> Result<Exit> {
+    let (_lock, ctx) = shell.work()?;
+    replay::resume(&ctx)?;
+    shell.say(format!(
+        "lake {} is up: {} watched in {}; Ctrl-C stops",
+        ctx.lake.name,
+        render::counted(ctx.lake.datasets.len() as u64, "dataset"),
+        ctx.lake.root.display()
+    ))?;
+    engine::up(&ctx, &Told { shell }, &|w| eprintln!("warning: {w}"))?;
+    shell.say("stopped; nothing half done is left")?;
+    Ok(Exit::Done)
+}

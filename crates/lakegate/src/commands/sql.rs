@@ -1,0 +1,109 @@
+//! `sql`: a statement, a file of statements, or the prompt.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::sync::Arc;
+
+use lakegate_lake::output::{self, OutputFormat, TableOptions};
+use lakegate_lake::session::{Script, Session};
+use lakegate_state::Store;
+
+use super::{Result, Shell, Stop};
+use crate::cli::{Exit, Sql};
+use crate::context::{Context, ledger, ledger_path};
+use crate::system::Ledger;
+
+/// A session over a lake, its ledger included. Reading needs no lock: a lake
+/// that another process works on is asked all the same.
+pub fn session(shell: &Shell) -> Result<Session> {
+    let lake = shell.lake()?;
+    let path = ledger_path(&lake.storage);
+    let store = match path.exists() {
+        true => Some(shell.runtime.block_on(Store::open(&path)).map_err(ledger)?),
+        false => None,
+    };
+    Ok(Session::new(lake.storage.clone(), lake.memory_bytes, &spill(&lake.storage), Arc::new(Ledger(store)))?)
+}
+
+pub fn session_of(ctx: &Context) -> Result<Session> {
+    let ledger = Arc::new(Ledger(Some(ctx.store.clone())));
+    Ok(Session::new(ctx.lake.storage.clone(), ctx.lake.memory_bytes, &spill(&ctx.lake.storage), ledger)?)
+}
+
+fn spill(storage: &std::path::Path) -> std::path::PathBuf {
+    storage.join("tmp")
+}
+
+pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
+    let session = session(shell)?;
+    let text = match (&args.statement, &args.file) {
+        (Some(s), _) if s == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            Some(text)
+        }
+        (Some(s), _) => Some(s.clone()),
+        (None, Some(file)) => Some(
+            std::fs::read_to_string(file).map_err(|e| Stop::Usage(format!("`{}`: {e}", file.display())))?,
+        ),
+        (None, None) => None,
+    };
+    let Some(text) = text else {
+        if !std::io::stdin().is_terminal() {
+            return Err(Stop::Usage("name a statement, or `-` to read it from standard input".into()));
+        }
+        let look = crate::prompt::Look { max_rows: args.max_rows, color: shell.color };
+        shell.runtime.block_on(crate::prompt::run(session, look))?;
+        return Ok(Exit::Done);
+    };
+    let Script { statements, rest } = lakegate_lake::session::split(&text);
+    let mut all: Vec<String> = statements.into_iter().map(|s| s.to_string()).collect();
+    if !rest.trim().is_empty() {
+        all.push(rest.to_string());
+    }
+    if all.is_empty() {
+        return Err(Stop::Usage("there is no statement".into()));
+    }
+    let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
+    let format = match (args.format, &args.output) {
+        (Some(f), _) => f,
+        (None, Some(path)) => OutputFormat::of_path(path).ok_or_else(|| {
+            Stop::Usage(format!("`{}` does not say a format by its ending; add --format", path.display()))
+        })?,
+        (None, None) if shell.global.json => OutputFormat::Json,
+        (None, None) if to_terminal => OutputFormat::Table,
+        (None, None) => OutputFormat::Csv,
+    };
+    if to_terminal && format.is_binary() {
+        return Err(Stop::Usage(format!("{format} is not for a terminal; add --output FILE")));
+    }
+    if all.len() > 1 && args.output.is_some() {
+        return Err(Stop::Usage("--output takes one statement".into()));
+    }
+    let options = TableOptions { max_rows: args.max_rows, width: shell.width, color: shell.color };
+    for statement in all {
+        let mut out: Box<dyn Write + Send> = match &args.output {
+            Some(path) => Box::new(BufWriter::new(
+                File::create(path).map_err(|e| Stop::Usage(format!("`{}`: {e}", path.display())))?,
+            )),
+            None => Box::new(BufWriter::new(std::io::stdout())),
+        };
+        shell.runtime.block_on(async {
+            let (_, stream) = session.query(&statement).await?;
+            output::write(stream, format, &mut *out, options).await
+        })?;
+        out.flush()?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A statement's rows as JSON objects, for commands that show some of them.
+pub fn rows(shell: &Shell, session: &Session, sql: &str) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
+    let mut buffer: Vec<u8> = Vec::new();
+    shell.runtime.block_on(async {
+        let (_, stream) = session.query(sql).await?;
+        output::write(stream, OutputFormat::Json, &mut buffer, TableOptions::default()).await
+    })?;
+    serde_json::from_slice(&buffer)
+        .map_err(|e| Stop::Failed(lakegate_domain::Failure::new(lakegate_domain::Code::Bug, e.to_string())))
+}

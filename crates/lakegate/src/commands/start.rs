@@ -1,0 +1,160 @@
+//! `init`, `check`, `schema`, `errors`, `completions`.
+
+use std::fs;
+use std::io::Write;
+
+use clap::CommandFactory;
+use lakegate_domain::Code;
+use lakegate_domain::config;
+use serde_json::json;
+
+use super::{Result, Shell, Stop, absolute};
+use crate::cli::{Cli, Completions, Errors, Exit, Init, SchemaArgs, SchemaOf};
+use crate::render;
+
+const DATASET: &str = "\
+# One file describes one dataset: who owns it, which files are its, what they become.
+# Every key: docs/dataset.example.yaml · check it: lakegate check · try it: lakegate plan
+team: demo
+description: Daily orders of the shop
+
+# Files land in landing/demo/orders/ unless `landing:` says otherwise.
+match: 'orders_(?<shop>[a-z]+)_.*\\.csv'
+read: csv
+
+columns:
+  order_id: { type: int, description: Number of the order }
+  ordered_at: { type: timestamp, timezone: UTC }
+  amount: { type: 'decimal(10,2)', unit: EUR }
+expect:
+  - { column: order_id, is: [present, unique], on_fail: quarantine }
+  - { column: amount, in_range: [0, 100000], on_fail: warn }
+";
+
+const SAMPLE: &str = "\
+order_id,ordered_at,amount
+1,2026-03-01 09:15:00,19.90
+2,2026-03-01 09:40:12,5.00
+3,2026-03-01 11:02:45,120.50
+";
+
+pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
+    let dir = absolute(&args.dir)?;
+    let name = args.name.clone().unwrap_or_else(|| {
+        let name = dir.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let name = name.trim_matches(|c: char| c == '_' || c.is_ascii_digit()).to_string();
+        if name.is_empty() { "lake".into() } else { name }
+    });
+    let mut made = Vec::new();
+    let mut write = |path: &str, text: &str| -> Result<()> {
+        let path = dir.join(path);
+        if path.exists() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, text)?;
+        made.push(path);
+        Ok(())
+    };
+    let fresh = !dir.join("lake.yaml").exists();
+    write("lake.yaml", &format!("# Every key: docs/lake.example.yaml\nlake: {name}\nstorage: ./lake\ntimezone: UTC\nteams: [demo]\n"))?;
+    if fresh {
+        write("datasets/orders.yaml", DATASET)?;
+        write("landing/demo/orders/orders_paris_2026-03-01.csv", SAMPLE)?;
+        write(".gitignore", "/lake/\n/landing/\n")?;
+    }
+    if shell.global.json {
+        shell.print_json(&json!({ "lake": dir, "made": made }))?;
+        return Ok(Exit::Done);
+    }
+    if made.is_empty() {
+        shell.say(format!("there is a lake in {} already; nothing was changed", dir.display()))?;
+        return Ok(Exit::Done);
+    }
+    for path in &made {
+        shell.say(format!("made {}", path.display()))?;
+    }
+    let at = if args.dir.as_os_str() == "." { String::new() } else { format!(" --lake {}", args.dir.display()) };
+    shell.say(format!(
+        "\nnext:\n  lakegate{at} plan      what the sample file would become\n  lakegate{at} run       load it\n  \
+         lakegate{at} sql 'select * from orders'"
+    ))?;
+    Ok(Exit::Done)
+}
+
+pub fn check(shell: &Shell) -> Result<Exit> {
+    let lake = shell.lake()?;
+    if shell.global.json {
+        let all: Vec<String> = lake.datasets.iter().map(|d| d.name.to_string()).collect();
+        shell.print_json(&json!({ "lake": lake.name, "datasets": all, "errors": [] }))?;
+        return Ok(Exit::Done);
+    }
+    shell.say(format!(
+        "lake {} is well configured: {}",
+        lake.name,
+        render::counted(lake.datasets.len() as u64, "dataset")
+    ))?;
+    let mut list = shell.list(&["dataset", "lands in", "match", "tables"]);
+    for d in &lake.datasets {
+        let landing = d.landing.strip_prefix(&lake.root).unwrap_or(&d.landing);
+        let mut tables: Vec<&str> = d.tables.keys().map(String::as_str).collect();
+        if d.any_table.is_some() {
+            tables.push("*");
+        }
+        list.row([
+            d.name.to_string(),
+            landing.display().to_string(),
+            d.pattern.as_ref().map_or_else(|| "every file".into(), |p| p.text.clone()),
+            tables.join(", "),
+        ]);
+    }
+    super::run::print_list(shell, &list)?;
+    Ok(Exit::Done)
+}
+
+pub fn schema(args: &SchemaArgs) -> Result<Exit> {
+    let schema = match args.of {
+        SchemaOf::Lake => config::schema::lake(),
+        SchemaOf::Dataset => config::schema::dataset(),
+    };
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &schema).map_err(|e| Stop::from(std::io::Error::other(e)))?;
+    writeln!(out)?;
+    Ok(Exit::Done)
+}
+
+pub fn errors(shell: &Shell, args: &Errors) -> Result<Exit> {
+    let one = |c: Code| json!({ "code": c.id(), "title": c.title(), "help": c.hint(), "page": page(c) });
+    if shell.global.json {
+        match args.code {
+            Some(c) => shell.print_json(&one(c))?,
+            None => shell.print_json(&Code::ALL.iter().map(|c| one(*c)).collect::<Vec<_>>())?,
+        }
+        return Ok(Exit::Done);
+    }
+    match args.code {
+        Some(c) => {
+            println!("{} {}\n  help: {}\n  page: {}", c.id(), c.title(), c.hint(), page(c));
+        }
+        None => {
+            let mut list = shell.list(&["code", "what it says"]);
+            for c in Code::ALL {
+                list.row([c.id(), c.title()]);
+            }
+            list.print(&mut std::io::stdout())?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn page(c: Code) -> String {
+    format!("docs/errors/{}.md", c.id())
+}
+
+pub fn completions(args: &Completions) -> Result<Exit> {
+    clap_complete::generate(args.shell, &mut Cli::command(), "lakegate", &mut std::io::stdout());
+    Ok(Exit::Done)
+}

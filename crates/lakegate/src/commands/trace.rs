@@ -1,0 +1,163 @@
+//! `trace`: from a row to the bytes it was read from, and from a file to its
+//! rows and commits.
+
+use lakegate_domain::{Code, Failure, FileId, TableName};
+use lakegate_format::conform::original_text;
+use lakegate_format::open::{Source, open};
+use lakegate_land::RawBytes;
+use lakegate_state::FileRow;
+use serde_json::{Value, json};
+
+use super::{Result, Shell, Stop, known_dataset};
+use crate::cli::{Exit, Trace, TraceTarget};
+use crate::context::{Context, now};
+use crate::ingest::parse::{Rows, constants, parse, table_of};
+use crate::ingest::prepare::place;
+use crate::render;
+
+pub fn trace(shell: &Shell, args: &Trace) -> Result<Exit> {
+    let ctx = shell.context()?;
+    match (&args.target, args.file) {
+        (TraceTarget::File(id), _) => file(shell, &ctx, *id, None),
+        (TraceTarget::Table(table), Some(id)) => match args.row {
+            Some(row) => one_row(shell, &ctx, table, id, row),
+            None => file(shell, &ctx, id, Some(table)),
+        },
+        (TraceTarget::Table(table), None) => Err(Stop::Usage(format!(
+            "say which file: lakegate trace {table} --file FILE_ID [--row N]; every row carries both: select _file_id, \
+             _row, * from {table}"
+        ))),
+    }
+}
+
+fn row_of(ctx: &Context, id: FileId) -> Result<FileRow> {
+    ctx.block(ctx.store.file(id))?
+        .ok_or_else(|| Stop::Usage(format!("there is no file {id}; see `lakegate files`")))
+}
+
+fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> Result<Exit> {
+    let f = row_of(ctx, id)?;
+    let rows = ctx.block(ctx.store.rows_of(id))?;
+    let session = super::sql::session_of(ctx)?;
+    let lineage =
+        super::sql::rows(shell, &session, &format!("select * from system.lineage where file_id = {}", id.0))?;
+    let rows: Vec<_> = rows.into_iter().filter(|r| only.is_none_or(|t| *t == r.table)).collect();
+    if shell.global.json {
+        let mut v = serde_json::to_value(&f).unwrap_or_default();
+        v["file"] = json!(id.to_string());
+        v["dataset"] = json!(f.dataset.to_string());
+        v["tables"] = rows
+            .iter()
+            .map(|r| {
+                json!({ "table": r.table.to_string(), "n_read": r.n_read, "n_in": r.n_in,
+                    "n_committed": r.n_committed, "n_quarantined": r.n_quarantined, "n_dropped": r.n_dropped,
+                    "n_duplicate": r.n_duplicate })
+            })
+            .collect::<Vec<Value>>()
+            .into();
+        v["lineage"] = lineage.into_iter().map(Value::Object).collect::<Vec<_>>().into();
+        shell.print_json(&v)?;
+        return Ok(Exit::Done);
+    }
+    shell.say(format!("{id}  {}  {}", f.dataset, f.path))?;
+    shell.say(format!("  state        {}, {}", f.state.name(), render::ago(f.since.0, now().0)))?;
+    shell.say(format!("  landed       {} in {}", render::ago(f.landed_at.0, now().0), f.landing))?;
+    shell.say(format!("  size         {}", render::size(f.size_bytes)))?;
+    shell.say(format!("  fingerprint  {}", f.fingerprint))?;
+    let gone = if f.raw_gone { " (no longer kept)" } else { "" };
+    shell.say(format!("  raw bytes    raw/{} at {}, {}{gone}", f.raw.pack, f.raw.offset, f.raw.method))?;
+    if let Some(of) = f.of {
+        shell.say(format!("  same as      {of}"))?;
+    }
+    if let Some(by) = f.replaced_by {
+        shell.say(format!("  replaced by  {by}"))?;
+    }
+    if let (Some(code), Some(message)) = (f.code, &f.message) {
+        shell.say(format!("  {code}        {message}"))?;
+    }
+    let mut list = shell.list(&["table", "read", "committed", "quarantined", "dropped", "duplicates"]);
+    for r in &rows {
+        list.row([
+            r.table.to_string(),
+            render::count(r.n_read),
+            render::count(r.n_committed),
+            render::count(r.n_quarantined),
+            render::count(r.n_dropped),
+            render::count(r.n_duplicate),
+        ]);
+    }
+    super::run::print_list(shell, &list)?;
+    for l in &lineage {
+        if let (Some(t), Some(v)) = (l.get("table").or(l.get("table_name")), l.get("version")) {
+            shell.say(format!("  committed to {} in version {v}", t.as_str().unwrap_or_default()))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64) -> Result<Exit> {
+    let f = row_of(ctx, id)?;
+    let dataset = known_dataset(&ctx.lake, &f.dataset)?;
+    if f.raw_gone {
+        return Err(Stop::Failed(Failure::new(Code::RawMissing, format!("the bytes of {id} are no longer kept"))));
+    }
+    let source = match ctx.raw.open_raw(&place(&f.raw)?)? {
+        RawBytes::Bytes(b) => Source::Bytes(b.into()),
+        RawBytes::File(p) => Source::File(p),
+    };
+    let name = f.path.rsplit('/').next().unwrap_or(&f.path);
+    let values = constants(&dataset, &f.groups);
+    let mut seen = 0u64;
+    for chunk in open(source, name, &dataset.read, &ctx.spill).map_err(Failure::from)? {
+        let chunk = chunk.map_err(Failure::from)?;
+        let member = chunk.stream.member.clone();
+        let to = table_of(&dataset, &f.groups, &chunk.stream)?;
+        let parsed = parse(chunk, to, &values)?;
+        if parsed.table != table.table {
+            continue;
+        }
+        let n = parsed.rows.n_rows() as u64;
+        if row <= seen + n {
+            let at = (row - seen).saturating_sub(1) as usize;
+            let original = match &parsed.rows {
+                Rows::Text(t) => original_text(t, at),
+                Rows::Typed(b) => typed_row(b, at)?,
+            };
+            return show(shell, &f, table, row, member, &original);
+        }
+        seen += n;
+    }
+    Err(Stop::Usage(format!("{id} has {seen} records for {table}; there is no row {row}")))
+}
+
+fn typed_row(batch: &arrow::array::RecordBatch, at: usize) -> Result<String> {
+    let bug = |e: arrow::error::ArrowError| Stop::Failed(Failure::new(Code::Bug, e.to_string()));
+    let mut buffer = Vec::new();
+    let mut writer = arrow::json::LineDelimitedWriter::new(&mut buffer);
+    writer.write(&batch.slice(at, 1)).map_err(bug)?;
+    writer.finish().map_err(bug)?;
+    drop(writer);
+    Ok(String::from_utf8_lossy(&buffer).trim_end().to_string())
+}
+
+fn show(
+    shell: &Shell,
+    f: &FileRow,
+    table: &TableName,
+    row: u64,
+    member: Option<String>,
+    original: &str,
+) -> Result<Exit> {
+    if shell.global.json {
+        shell.print_json(&json!({
+            "table": table.to_string(), "file": f.file_id.to_string(), "path": f.path, "member": member, "row": row,
+            "raw": f.raw, "original": serde_json::from_str::<Value>(original).unwrap_or_else(|_| original.into()),
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let inside = member.map_or_else(String::new, |m| format!(", member {m}"));
+    shell.say(format!("row {row} of {table} came from record {row} of {} {}{inside}", f.file_id, f.path))?;
+    shell.say(format!("raw bytes: raw/{} at {}, {}", f.raw.pack, f.raw.offset, f.raw.method))?;
+    println!("{original}");
+    Ok(Exit::Done)
+}

@@ -1,0 +1,88 @@
+//! What every command that works on a lake holds: configuration, ledger, raw
+//! store and runtime. Made once in `main`; nothing here is global.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lakegate_domain::model::Lake;
+use lakegate_domain::{Code, Failure};
+use lakegate_land::RawStore;
+use lakegate_state::{Millis, Store};
+use tokio::runtime::Handle;
+
+use crate::failpoint::Failpoints;
+
+pub struct Context {
+    pub lake: Arc<Lake>,
+    pub store: Store,
+    pub raw: RawStore,
+    pub runtime: Handle,
+    /// Names this process in leases.
+    pub owner: String,
+    pub failpoints: Failpoints,
+    /// Folder for temporary files.
+    pub spill: PathBuf,
+    pub threads: usize,
+    /// Set when a person asked to stop: no new work is begun.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Where the ledger of a lake is.
+pub fn ledger_path(storage: &Path) -> PathBuf {
+    storage.join("state").join("lakegate.db")
+}
+
+impl Context {
+    /// Opens a lake's stores, making their folders where they are missing.
+    pub async fn open(lake: Arc<Lake>, stop: Arc<AtomicBool>) -> Result<Self, Failure> {
+        let storage = lake.storage.clone();
+        let spill = storage.join("tmp");
+        for folder in [storage.join("state"), spill.clone(), storage.join("tables")] {
+            std::fs::create_dir_all(&folder)
+                .map_err(|e| Failure::new(Code::Storage, format!("cannot make `{}`: {e}", folder.display())))?;
+        }
+        let store = Store::open(ledger_path(&storage)).await.map_err(ledger)?;
+        let raw = RawStore::open(storage.join("raw"))?;
+        Ok(Self {
+            lake,
+            store,
+            raw,
+            runtime: Handle::current(),
+            owner: format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()),
+            failpoints: Failpoints::parse(std::env::var("LAKEGATE_KILL_AT").ok().as_deref()),
+            spill,
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+            stop,
+        })
+    }
+
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a ledger transaction, from a thread that may block.
+    pub fn block<T>(&self, f: impl Future<Output = lakegate_state::Result<T>>) -> Result<T, Failure> {
+        self.runtime.block_on(f).map_err(ledger)
+    }
+}
+
+/// A ledger error as a failure of the work at hand.
+pub fn ledger(e: lakegate_state::Error) -> Failure {
+    let mut message = e.to_string();
+    if let Some(source) = std::error::Error::source(&e) {
+        message = format!("{message} ({source})");
+    }
+    let full = message.contains("database or disk is full");
+    Failure::new(if full { Code::DiskFull } else { Code::Storage }, message)
+}
+
+/// The clock.
+pub fn now() -> Millis {
+    Millis(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() as i64),
+    )
+}

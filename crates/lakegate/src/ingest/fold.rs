@@ -1,0 +1,422 @@
+//! The straight line from a file's rows to what its tables get: transform,
+//! conform, expect, and the columns that every row carries. What a file's rows
+//! become depends on nothing but the file and the configuration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use lakegate_domain::model::{Dataset, Evolve, Kind};
+use lakegate_domain::{Code, Failure, FileId};
+use lakegate_format::conform::{self, Conformed, Plan, Target};
+use lakegate_format::typed_conform::delta_type;
+use lakegate_lake::expect::{Checked, FileCheck};
+use lakegate_lake::layout;
+use lakegate_lake::transform::{Limits as TransformLimits, Transform};
+use tokio::runtime::Handle;
+
+use super::outcome::{FileOut, TableOut};
+use super::parse::{Parsed, Rows};
+use super::tables::{TableView, View};
+
+/// The facts of a landed file that its rows may carry.
+#[derive(Clone, Debug)]
+pub struct FileFacts {
+    pub file_id: FileId,
+    pub path: String,
+    pub size_bytes: u64,
+    pub modified_us: i64,
+}
+
+/// Rows that are ready for a table, and for the table beside it.
+#[derive(Debug)]
+pub struct Ready {
+    pub table: String,
+    pub rows: Option<RecordBatch>,
+    pub quarantined: Option<RecordBatch>,
+}
+
+/// One file being folded, batch by batch in the file's order.
+pub struct FileFold<'a> {
+    dataset: &'a Dataset,
+    view: View,
+    facts: FileFacts,
+    loaded_at_us: i64,
+    runtime: Handle,
+    limits: TransformLimits,
+    tables: BTreeMap<String, TableFold>,
+}
+
+struct TableFold {
+    check: FileCheck,
+    out: TableOut,
+    transforms: HashMap<SchemaRef, Arc<Transform>>,
+    /// Input of a transform that looks at the whole file.
+    held: Vec<RecordBatch>,
+}
+
+impl<'a> FileFold<'a> {
+    pub fn new(
+        dataset: &'a Dataset,
+        view: View,
+        facts: FileFacts,
+        loaded_at_us: i64,
+        runtime: Handle,
+        limits: TransformLimits,
+    ) -> Self {
+        Self { dataset, view, facts, loaded_at_us, runtime, limits, tables: BTreeMap::new() }
+    }
+
+    /// Sees the tables as they have grown.
+    pub fn set_view(&mut self, view: View) {
+        self.view = view;
+    }
+
+    fn table(&self, name: &str) -> Result<Arc<TableView>, Failure> {
+        self.view
+            .tables
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Failure::new(Code::Bug, format!("table `{name}` was not opened")))
+    }
+
+    /// Folds the next batch. `conformed` is the batch's conform under the same
+    /// view, if a worker has done it already.
+    pub fn add(&mut self, parsed: Parsed, conformed: Option<Conformed>) -> Result<Option<Ready>, Failure> {
+        let table = self.table(&parsed.table)?;
+        let fold = self.tables.entry(parsed.table.clone()).or_insert_with(|| TableFold {
+            check: table.checks.start(),
+            out: TableOut::default(),
+            transforms: HashMap::new(),
+            held: Vec::new(),
+        });
+        let first_row = fold.out.counts.n_read + 1;
+        let n_rows = parsed.rows.n_rows();
+        fold.out.counts.n_read += n_rows as u64;
+        let Some(sql) = &table.config.transform else {
+            let conformed = match conformed {
+                Some(c) => c,
+                None => conform_rows(&table.plan, &parsed.rows, first_row)?,
+            };
+            let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
+            return self.checked(&parsed.table, &table, conformed, rows, Some(&parsed.rows)).map(Some);
+        };
+        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row)?;
+        let seen: SchemaRef = without_row(&input);
+        let transform = match fold.transforms.get(&seen) {
+            Some(t) => t.clone(),
+            None => {
+                let t = Arc::new(self.runtime.block_on(Transform::compile(sql, seen.clone()))?);
+                fold.transforms.insert(seen, t.clone());
+                t
+            }
+        };
+        if !transform.is_row_wise() {
+            fold.held.push(input);
+            return Ok(None);
+        }
+        let output = transform.apply(&input)?;
+        self.typed(&parsed.table, &table, output).map(Some)
+    }
+
+    /// Conforms and checks the output of a transform, which carries `_row`.
+    fn typed(&mut self, name: &str, table: &TableView, output: RecordBatch) -> Result<Ready, Failure> {
+        let (data, rows) = take_rows(output)?;
+        let first = rows.values().first().copied().unwrap_or(1) as u64;
+        let conformed = conform::conform_typed(&table.plan, &data, first)?;
+        self.checked(name, table, conformed, rows, None)
+    }
+
+    fn checked(
+        &mut self,
+        name: &str,
+        table: &TableView,
+        conformed: Conformed,
+        rows: Int64Array,
+        original: Option<&Rows>,
+    ) -> Result<Ready, Failure> {
+        let fold = self.tables.get_mut(name).expect("made by add");
+        let n_in = conformed.batch.num_rows();
+        fold.out.counts.n_in += n_in as u64;
+        let with_row = with_column(&conformed.batch, layout::ROW, Arc::new(rows.clone()))?;
+        let Conformed { rescued, batch: data } = conformed;
+        if table.checks.is_empty() {
+            fold.out.counts.n_committed += n_in as u64;
+            for (f, c) in data.schema_ref().fields().iter().zip(data.columns()) {
+                fold.out.stats.entry(f.name().clone()).or_default().add(c.as_ref());
+            }
+            let ready = finish_rows(self.dataset, table, &self.facts, self.loaded_at_us, with_row, rescued, None)?;
+            return Ok(Ready { table: name.into(), rows: Some(ready), quarantined: None });
+        }
+        let Checked { pass, flags, nulled, quarantined, dropped, n_duplicates, kept } = fold.check.check(with_row)?;
+        let counts = &mut fold.out.counts;
+        counts.n_committed += pass.num_rows() as u64;
+        counts.n_quarantined += quarantined.len() as u64;
+        counts.n_duplicate += n_duplicates;
+        counts.n_dropped += dropped.len() as u64 - n_duplicates;
+        let mut rescued = match (&kept, rescued) {
+            (Some(kept), Some(r)) => {
+                Some(r.into_iter().zip(kept.values()).filter_map(|(v, keep)| keep.then_some(v)).collect::<Vec<_>>())
+            }
+            (_, r) => r,
+        };
+        for (row, column, value) in nulled {
+            let all = rescued.get_or_insert_with(|| vec![None; pass.num_rows()]);
+            all[row] = Some(put_rescued(all[row].take(), &column, &value));
+        }
+        for (f, c) in pass.schema_ref().fields().iter().zip(pass.columns()) {
+            if f.name() != layout::ROW {
+                fold.out.stats.entry(f.name().clone()).or_default().add(c.as_ref());
+            }
+        }
+        let quarantine = if quarantined.is_empty() {
+            None
+        } else {
+            Some(quarantine_rows(&self.facts, self.loaded_at_us, &quarantined, &rows, &data, original)?)
+        };
+        let ready = finish_rows(self.dataset, table, &self.facts, self.loaded_at_us, pass, rescued, flags)?;
+        Ok(Ready { table: name.into(), rows: Some(ready), quarantined: quarantine })
+    }
+
+    /// Runs the transforms that look at the whole file.
+    pub fn rest(&mut self) -> Result<Vec<Ready>, Failure> {
+        let mut ready = Vec::new();
+        let names: Vec<String> = self.tables.keys().cloned().collect();
+        for name in names {
+            let table = self.table(&name)?;
+            let fold = self.tables.get_mut(&name).expect("its own key");
+            let held = std::mem::take(&mut fold.held);
+            if held.is_empty() {
+                continue;
+            }
+            // Batches of one file may know different columns: all of them count.
+            let schema = merged(&held)?;
+            let held = held
+                .iter()
+                .map(|b| lakegate_lake::sink::align(b, &schema).map_err(Failure::from))
+                .collect::<Result<Vec<_>, _>>()?;
+            let sql = table.config.transform.as_deref().unwrap_or_default();
+            let limits = self.limits.clone();
+            let output = self.runtime.block_on(async {
+                let t = Transform::compile(sql, without_row(&held[0])).await?;
+                t.run(held, &limits).await
+            })?;
+            for batch in output {
+                ready.push(self.typed(&name, &table, batch)?);
+            }
+        }
+        Ok(ready)
+    }
+
+    /// The file's counts, findings and statistics; rows were handed out by
+    /// [`FileFold::add`] and [`FileFold::rest`].
+    ///
+    /// # Errors
+    /// LG501 and LG502 where an expectation rejects the file.
+    pub fn finish(self) -> Result<FileOut, Failure> {
+        let mut out = FileOut::default();
+        for (name, fold) in self.tables {
+            let TableFold { check, out: mut table, .. } = fold;
+            let (findings, rejected) = check.finish();
+            if let Some(failure) = rejected {
+                return Err(Failure { message: format!("table {name}: {}", failure.message), ..failure });
+            }
+            table.findings = findings;
+            if !table.counts.is_conserved() {
+                return Err(Failure::new(Code::Bug, format!("rows are not conserved: {:?}", table.counts)));
+            }
+            out.tables.insert(name, table);
+        }
+        Ok(out)
+    }
+}
+
+pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conformed, Failure> {
+    Ok(match rows {
+        Rows::Text(t) => conform::conform_text(plan, t, first_row)?,
+        Rows::Typed(b) => conform::conform_typed(plan, b, first_row)?,
+    })
+}
+
+/// What a transform sees of a batch: columns by their SQL names, those of
+/// `input:` with their types, everything else of a text file as text; the
+/// file's facts; and `_row`.
+pub fn transform_input(
+    dataset: &Dataset,
+    rows: &Rows,
+    facts: &FileFacts,
+    first_row: u64,
+) -> Result<RecordBatch, Failure> {
+    let mut targets: Vec<Target> = dataset
+        .input
+        .iter()
+        .map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String)))
+        .collect();
+    let mut add = |name: &str, t: DataType| {
+        if !targets.iter().any(|x| x.spec.source() == name) {
+            targets.push(Target::inferred(name, t));
+        }
+    };
+    match rows {
+        Rows::Text(t) => t.names.iter().for_each(|n| add(n, DataType::Utf8)),
+        Rows::Typed(b) => b.schema_ref().fields().iter().for_each(|f| add(f.name(), delta_type(f.data_type()))),
+    }
+    let plan = Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: Vec::new() };
+    conform::check_names(&plan)?;
+    let Conformed { batch, rescued } = conform_rows(&plan, rows, first_row)?;
+    if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
+        return Err(Failure::new(
+            Code::DoesNotFit,
+            format!("row {}: a value does not fit the type that `input:` declares", first_row + row as u64),
+        ));
+    }
+    let n = batch.num_rows();
+    let name = facts.path.rsplit('/').next().unwrap_or(&facts.path);
+    let mut batch = with_column(&batch, "_file_name", Arc::new(StringArray::from(vec![name; n])))?;
+    batch = with_column(&batch, "_file_path", Arc::new(StringArray::from(vec![facts.path.as_str(); n])))?;
+    batch = with_column(&batch, "_file_size", Arc::new(Int64Array::from(vec![facts.size_bytes as i64; n])))?;
+    let modified = TimestampMicrosecondArray::from(vec![facts.modified_us; n]).with_timezone("UTC");
+    batch = with_column(&batch, "_file_modified", Arc::new(modified))?;
+    with_column(
+        &batch,
+        layout::ROW,
+        Arc::new(Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64)),
+    )
+}
+
+fn merged(batches: &[RecordBatch]) -> Result<SchemaRef, Failure> {
+    Schema::try_merge(batches.iter().map(|b| b.schema_ref().as_ref().clone()))
+        .map(Arc::new)
+        .map_err(|e| Failure::new(Code::Transform, format!("the file's columns change their types: {e}")))
+}
+
+fn without_row(batch: &RecordBatch) -> SchemaRef {
+    Arc::new(Schema::new(
+        batch.schema_ref().fields().iter().filter(|f| f.name() != layout::ROW).cloned().collect::<Vec<_>>(),
+    ))
+}
+
+fn take_rows(batch: RecordBatch) -> Result<(RecordBatch, Int64Array), Failure> {
+    let at = batch
+        .schema_ref()
+        .index_of(layout::ROW)
+        .map_err(|e| Failure::new(Code::Bug, format!("a transform lost its row numbers: {e}")))?;
+    let rows = batch.column(at).as_primitive::<arrow::datatypes::Int64Type>().clone();
+    let rest: Vec<usize> = (0..batch.num_columns()).filter(|i| *i != at).collect();
+    Ok((batch.project(&rest).map_err(bug)?, rows))
+}
+
+fn with_column(batch: &RecordBatch, name: &str, array: ArrayRef) -> Result<RecordBatch, Failure> {
+    let mut fields: Vec<_> = batch.schema_ref().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(name, array.data_type().clone(), true)));
+    let mut columns = batch.columns().to_vec();
+    columns.push(array);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(bug)
+}
+
+/// Adds what every row carries, and the columns of time partitions.
+fn finish_rows(
+    dataset: &Dataset,
+    table: &TableView,
+    facts: &FileFacts,
+    loaded_at_us: i64,
+    rows: RecordBatch,
+    rescued: Option<Vec<Option<String>>>,
+    flags: Option<Vec<Vec<Arc<str>>>>,
+) -> Result<RecordBatch, Failure> {
+    let n = rows.num_rows();
+    let mut batch = if dataset.provenance {
+        let b = with_column(&rows, layout::FILE_ID, Arc::new(Int64Array::from(vec![facts.file_id.0; n])))?;
+        let at = TimestampMicrosecondArray::from(vec![loaded_at_us; n]).with_timezone("UTC");
+        with_column(&b, layout::LOADED_AT, Arc::new(at))?
+    } else {
+        take_rows(rows)?.0
+    };
+    if let Some(flags) = flags {
+        let mut b = ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, true));
+        for names in &flags {
+            if names.is_empty() {
+                b.append_null();
+                continue;
+            }
+            names.iter().for_each(|n| b.values().append_value(n));
+            b.append(true);
+        }
+        batch = with_column(&batch, layout::FLAGS, Arc::new(b.finish()))?;
+    }
+    if let Some(rescued) = rescued
+        && rescued.iter().any(Option::is_some)
+    {
+        batch = with_column(&batch, conform::RESCUED, Arc::new(StringArray::from(rescued)))?;
+    }
+    Ok(layout::with_partitions(batch, &table.config.partition_by)?)
+}
+
+fn put_rescued(rescued: Option<String>, column: &str, value: &str) -> String {
+    let mut map: serde_json::Map<String, serde_json::Value> =
+        rescued.and_then(|r| serde_json::from_str(&r).ok()).unwrap_or_default();
+    map.insert(column.into(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+    serde_json::Value::Object(map).to_string()
+}
+
+/// Columns of every quarantine table.
+pub fn quarantine_schema() -> SchemaRef {
+    let text = |n: &str| Field::new(n, DataType::Utf8, true);
+    Arc::new(Schema::new(vec![
+        Field::new(layout::FILE_ID, DataType::Int64, true),
+        Field::new(layout::ROW, DataType::Int64, true),
+        text("_file_path"),
+        text("_expectation"),
+        text("_reason"),
+        text("_original"),
+        Field::new(layout::LOADED_AT, layout::timestamp(), true),
+    ]))
+}
+
+fn quarantine_rows(
+    facts: &FileFacts,
+    loaded_at_us: i64,
+    quarantined: &[(usize, String, String)],
+    rows: &Int64Array,
+    data: &RecordBatch,
+    original: Option<&Rows>,
+) -> Result<RecordBatch, Failure> {
+    let n = quarantined.len();
+    let originals: Vec<String> = match original {
+        Some(Rows::Text(t)) => quarantined.iter().map(|(r, ..)| conform::original_text(t, *r)).collect(),
+        Some(Rows::Typed(b)) => json_rows(b, quarantined)?,
+        None => json_rows(data, quarantined)?,
+    };
+    RecordBatch::try_new(
+        quarantine_schema(),
+        vec![
+            Arc::new(Int64Array::from(vec![facts.file_id.0; n])),
+            Arc::new(Int64Array::from_iter_values(quarantined.iter().map(|(r, ..)| rows.value(*r)))),
+            Arc::new(StringArray::from(vec![facts.path.as_str(); n])),
+            Arc::new(StringArray::from_iter_values(quarantined.iter().map(|(_, e, _)| e))),
+            Arc::new(StringArray::from_iter_values(quarantined.iter().map(|(_, _, r)| r))),
+            Arc::new(StringArray::from(originals)),
+            Arc::new(TimestampMicrosecondArray::from(vec![loaded_at_us; n]).with_timezone("UTC")),
+        ],
+    )
+    .map_err(bug)
+}
+
+fn json_rows(batch: &RecordBatch, quarantined: &[(usize, String, String)]) -> Result<Vec<String>, Failure> {
+    quarantined
+        .iter()
+        .map(|(row, ..)| {
+            let mut buffer = Vec::new();
+            let mut writer = arrow::json::LineDelimitedWriter::new(&mut buffer);
+            writer.write(&batch.slice(*row, 1)).map_err(bug)?;
+            writer.finish().map_err(bug)?;
+            drop(writer);
+            Ok(String::from_utf8_lossy(&buffer).trim_end().to_string())
+        })
+        .collect()
+}
+
+fn bug(e: arrow::error::ArrowError) -> Failure {
+    Failure::new(Code::Bug, e.to_string())
+}

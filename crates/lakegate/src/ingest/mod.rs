@@ -1,0 +1,468 @@
+//! One claim of a lane to committed rows: the life of a file from `claim` to
+//! `finish`, in the order that makes it exactly once.
+//!
+//! 1. read, transform, conform, expect (`prepare`)
+//! 2. park the files that failed, so that no token ever passes over a file that
+//!    is still to be parked
+//! 3. commit quarantines, then tables, each with the commit token
+//! 4. the ledger finishes the jobs
+//!
+//! A file whose rows a table holds already, by its token, is read again for
+//! its figures but not written there again.
+
+pub mod fold;
+pub mod outcome;
+pub mod parse;
+pub mod prepare;
+pub mod sinks;
+pub mod tables;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use lakegate_domain::failure::{Verdict, verdict};
+use lakegate_domain::model::Dataset;
+use lakegate_domain::token::is_committed;
+use lakegate_domain::{Code, Failure, FileId, LaneName, Seq};
+use lakegate_lake::files::without_rows_of;
+use lakegate_lake::log::{AddFile, Commit, TableLog, table_folder};
+use lakegate_lake::sink::{Sink, SinkOptions, align};
+use lakegate_state::{CommitRecord, ExpectationResult, Job, Outcome, TableRows};
+use serde_json::json;
+
+use crate::context::{Context, now};
+use crate::failpoint;
+use outcome::FileOut;
+use prepare::{Env, Prepared, prepare};
+use tables::Tables;
+
+/// What one claim came to.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub outcomes: Vec<Outcome>,
+    pub commits: Vec<CommitRecord>,
+    pub parked: Vec<(Job, Failure)>,
+}
+
+impl Done {
+    pub fn n_rows(&self) -> u64 {
+        self.outcomes.iter().flat_map(|o| &o.tables).map(|t| t.n_committed).sum()
+    }
+}
+
+/// A failure of the work itself and not of one file's content: the claim goes
+/// back, or the job at which it happened is tried again later.
+#[derive(Debug)]
+pub struct Setback {
+    pub failure: Failure,
+    /// The job to blame, if one is.
+    pub job: Option<Job>,
+}
+
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        Setback { failure, job: None }
+    }
+}
+
+pub fn sink_options(ctx: &Context, sort_by: &[String]) -> SinkOptions {
+    SinkOptions {
+        target_file_bytes: ctx.lake.upkeep.target_file_bytes,
+        memory_bytes: (ctx.lake.memory_bytes / 3) as usize,
+        sort_by: sort_by.to_vec(),
+    }
+}
+
+pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
+    Env {
+        dataset,
+        storage: &ctx.lake.storage,
+        raw: &ctx.raw,
+        spill: &ctx.spill,
+        runtime: ctx.runtime.clone(),
+        threads: ctx.threads,
+        transform_memory: (ctx.lake.memory_bytes / 2) as usize,
+        loaded_at_us: now().0 * 1000,
+        sink: sink_options(ctx, &[]),
+    }
+}
+
+/// Brings claimed jobs into their tables. `park` is told of each file that
+/// waits for a person, `finish` of each batch that is committed; both are
+/// ledger transactions.
+pub fn ingest(
+    ctx: &Context,
+    dataset: &Arc<Dataset>,
+    tables: &mut Tables,
+    lane: &LaneName,
+    jobs: Vec<Job>,
+    park: &dyn Fn(&Job, &Failure) -> Result<(), Failure>,
+    finish: &dyn Fn(&Done) -> Result<(), Failure>,
+) -> Result<Done, Setback> {
+    let mut all = Done::default();
+    let mut left = jobs;
+    while !left.is_empty() {
+        let batch = std::mem::take(&mut left);
+        let env = env(ctx, dataset);
+        if batch.iter().any(|j| !j.replaces.is_empty()) {
+            ctx.runtime.block_on(tables.open_existing())?;
+        }
+        let skip = |tables: &mut Tables, table: &str, quarantine: bool, job: &Job| {
+            let Some(t) = tables.get_mut(table) else { return false };
+            let log = if quarantine { &t.quarantine } else { &t.log };
+            is_committed(log.token(lane), job.seq)
+        };
+        let mut prepared = prepare(&env, tables, batch, &skip)?;
+        left = std::mem::take(&mut prepared.left);
+        guard_volume(ctx, dataset, &mut prepared)?;
+        ctx.failpoints.pass(failpoint::CHECKED);
+
+        for (job, failure) in std::mem::take(&mut prepared.failed) {
+            let partly = tables.iter_mut().any(|(_, t)| is_committed(t.log.token(lane), job.seq));
+            if partly || verdict(failure.code, job.attempts + 1) != Verdict::Park {
+                return Err(Setback { failure, job: Some(job) });
+            }
+            park(&job, &failure)?;
+            ctx.failpoints.pass(failpoint::PARKED);
+            all.parked.push((job, failure));
+        }
+        if prepared.files.is_empty() {
+            continue;
+        }
+        let mut done = Done { outcomes: outcomes(dataset, &prepared.files), ..Done::default() };
+        done.commits = commit(ctx, dataset, tables, lane, prepared)?;
+        ctx.failpoints.pass(failpoint::UNFINISHED);
+        finish(&done)?;
+        ctx.failpoints.pass(failpoint::FINISHED);
+        all.outcomes.extend(done.outcomes);
+        all.commits.extend(done.commits);
+    }
+    Ok(all)
+}
+
+/// Holds back a file that is far smaller than what came before it.
+fn guard_volume(ctx: &Context, dataset: &Dataset, prepared: &mut Prepared) -> Result<(), Failure> {
+    let mut kept = Vec::with_capacity(prepared.files.len());
+    for (job, out) in std::mem::take(&mut prepared.files) {
+        match volume_failure(ctx, dataset, &job, &out)? {
+            Some(failure) => prepared.failed.push((job, failure)),
+            None => kept.push((job, out)),
+        }
+    }
+    prepared.files = kept;
+    if prepared.files.is_empty() {
+        // A streamed file that was held back: its data files are nobody's.
+        for (table, files) in std::mem::take(&mut prepared.streamed) {
+            let folder = table_folder(&ctx.lake.storage, &dataset.name.table(table));
+            lakegate_lake::sink::remove_files(&folder, &files);
+        }
+        prepared.streamed_quarantine.clear();
+    }
+    Ok(())
+}
+
+/// Files that the median of `volume_guard: file` is taken of.
+const GUARD_FILES: u32 = 20;
+/// So many earlier files must there be before the guard has an opinion.
+const GUARD_AT_LEAST: usize = 5;
+
+fn volume_failure(ctx: &Context, dataset: &Dataset, job: &Job, out: &FileOut) -> Result<Option<Failure>, Failure> {
+    if job.accepted_volume {
+        return Ok(None);
+    }
+    let n = out.n_read();
+    if let Some(share) = dataset.volume.replacement
+        && !job.replaces.is_empty()
+    {
+        let mut before = 0;
+        for id in &job.replaces {
+            let rows = ctx.block(ctx.store.rows_of(*id))?;
+            before = before.max(rows.iter().map(|t| t.n_read).sum::<u64>());
+        }
+        if (n as f64) < before as f64 * share {
+            return Ok(Some(Failure::new(
+                Code::Volume,
+                format!("{n} rows replace {before}; the guard stops at less than {:.0} %", share * 100.0),
+            )));
+        }
+    }
+    if let Some(share) = dataset.volume.file {
+        for (table, t) in &out.tables {
+            let mut past = ctx.block(ctx.store.committed_row_counts(&dataset.name, table, GUARD_FILES))?;
+            if past.len() < GUARD_AT_LEAST {
+                continue;
+            }
+            past.sort_unstable();
+            let median = past[past.len() / 2];
+            if (t.counts.n_read as f64) < median as f64 * share {
+                return Ok(Some(Failure::new(
+                    Code::Volume,
+                    format!(
+                        "{} rows for table {table}, where the last {} files had {median} in the median; the guard \
+                         stops at less than {:.0} %",
+                        t.counts.n_read,
+                        past.len(),
+                        share * 100.0
+                    ),
+                )));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What the ledger keeps of each file.
+pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
+    files
+        .iter()
+        .map(|(job, out)| Outcome {
+            file_id: job.file_id,
+            job_id: job.job_id,
+            n_read: out.n_read(),
+            duration_ms: out.duration_ms,
+            column_stats: out.stats_json(|t| dataset.name.table(t).to_string()),
+            tables: out
+                .tables
+                .iter()
+                .map(|(table, t)| TableRows {
+                    table: dataset.name.table(table),
+                    n_read: t.counts.n_read,
+                    n_in: t.counts.n_in,
+                    n_committed: t.counts.n_committed,
+                    n_quarantined: t.counts.n_quarantined,
+                    n_dropped: t.counts.n_dropped,
+                    n_duplicate: t.counts.n_duplicate,
+                })
+                .collect(),
+            expectations: out
+                .tables
+                .iter()
+                .flat_map(|(table, t)| {
+                    t.findings.iter().map(move |f| ExpectationResult {
+                        table: dataset.name.table(table),
+                        name: f.name.clone(),
+                        on_fail: format!("{:?}", f.on_fail).to_lowercase(),
+                        n_checked: f.n_checked,
+                        n_failed: f.n_failed,
+                        first_rows: f.first_rows.clone(),
+                        sample: f.sample.clone(),
+                    })
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// Rows and files for one table, waiting for its commit.
+#[derive(Default)]
+pub struct Pending {
+    pub rows: Vec<RecordBatch>,
+    pub files: Vec<AddFile>,
+    pub max_seq: i64,
+    pub n_files: u32,
+    pub file_ids: Vec<i64>,
+}
+
+fn commit(
+    ctx: &Context,
+    dataset: &Arc<Dataset>,
+    tables: &mut Tables,
+    lane: &LaneName,
+    mut prepared: Prepared,
+) -> Result<Vec<CommitRecord>, Setback> {
+    let mut records = Vec::new();
+    let seqs: Vec<Seq> = prepared.files.iter().map(|(j, _)| j.seq).collect();
+    let highest = seqs.iter().copied().max().unwrap_or(Seq(0));
+    let mut streamed = std::mem::take(&mut prepared.streamed);
+    let mut streamed_quarantine = std::mem::take(&mut prepared.streamed_quarantine);
+    let replaced: Vec<(Seq, Vec<FileId>)> =
+        prepared.files.iter().filter(|(j, _)| !j.replaces.is_empty()).map(|(j, _)| (j.seq, j.replaces.clone())).collect();
+
+    let mut names: Vec<String> = prepared.files.iter().flat_map(|(_, o)| o.tables.keys().cloned()).collect();
+    if !replaced.is_empty() {
+        names.extend(tables.iter_mut().map(|(n, _)| n.clone()));
+    }
+    names.sort();
+    names.dedup();
+
+    // Quarantines first: a row is never in a table's past but not accounted for.
+    for quarantine in [true, false] {
+        for name in &names {
+            let state = tables.get_mut(name).ok_or_else(|| Failure::new(Code::Bug, "table is not open"))?;
+            let log = if quarantine { &state.quarantine } else { &state.log };
+            let token = log.token(lane);
+            let mut pending = Pending { max_seq: highest.0, ..Pending::default() };
+            for (job, out) in &mut prepared.files {
+                if is_committed(token, job.seq) {
+                    continue;
+                }
+                let Some(t) = out.tables.get_mut(name) else { continue };
+                let rows = std::mem::take(if quarantine { &mut t.quarantined } else { &mut t.rows });
+                if rows.iter().any(|r| r.num_rows() > 0) {
+                    pending.n_files += 1;
+                    pending.file_ids.push(job.file_id.0);
+                }
+                pending.rows.extend(rows.into_iter().filter(|r| r.num_rows() > 0));
+            }
+            let files = if quarantine { streamed_quarantine.remove(name) } else { streamed.remove(name) };
+            if let Some(files) = files.filter(|f| !f.is_empty()) {
+                pending.n_files = 1;
+                pending.file_ids = prepared.files.iter().map(|(j, _)| j.file_id.0).collect();
+                pending.files = files;
+            }
+            let gone: Vec<FileId> = replaced
+                .iter()
+                .filter(|(seq, _)| !is_committed(token, *seq))
+                .flat_map(|(_, ids)| ids.iter().copied())
+                .collect();
+            if let Some(record) = commit_table(ctx, dataset, state, quarantine, lane, pending, &gone)? {
+                records.push(record);
+                ctx.failpoints.pass(if quarantine { failpoint::QUARANTINED } else { failpoint::COMMITTED });
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// One Delta commit: rows, removals and the token, or nothing.
+fn commit_table(
+    ctx: &Context,
+    dataset: &Dataset,
+    state: &mut tables::TableState,
+    quarantine: bool,
+    lane: &LaneName,
+    pending: Pending,
+    gone: &[FileId],
+) -> Result<Option<CommitRecord>, Failure> {
+    let is_empty = pending.rows.is_empty() && pending.files.is_empty();
+    let exists = if quarantine { state.quarantine.exists() } else { state.log.exists() };
+    if is_empty && (gone.is_empty() || !exists) && (quarantine || exists) {
+        return Ok(None);
+    }
+    pending.rows.iter().filter(|_| !quarantine).for_each(|r| state.notice_extras(r));
+    let schema = if quarantine { fold::quarantine_schema() } else { state.schema()? };
+    let sort_by = if quarantine { Vec::new() } else { state.config.sort_by.clone() };
+    let options = sink_options(ctx, &sort_by);
+    let description = if quarantine { None } else { state.config.description.clone() };
+    let partition_by = if quarantine { Vec::new() } else { state.partition_columns() };
+    let log = if quarantine { &mut state.quarantine } else { &mut state.log };
+    if !exists {
+        ctx.runtime.block_on(log.create(schema.clone(), &partition_by, description.as_deref()))?;
+    }
+    if is_empty && gone.is_empty() {
+        return Ok(None);
+    }
+    let rewrite = ctx.runtime.block_on(without_rows_of(log, gone, &options))?;
+    let mut adds = pending.files;
+    adds.extend(write_rows(log, schema.clone(), &partition_by, pending.rows, options)?);
+    ctx.failpoints.pass(failpoint::WRITTEN);
+    let n_rows = adds.iter().map(|a| a.n_rows).sum();
+    let n_added = adds.len() + rewrite.adds.len();
+    adds.extend(rewrite.adds);
+    if adds.is_empty() && rewrite.removes.is_empty() {
+        return Ok(None);
+    }
+    let commit = Commit {
+        operation: "WRITE",
+        removes: rewrite.removes,
+        token: Some((lane.clone(), Seq(pending.max_seq))),
+        schema: grown_schema(log, &schema),
+        partition_by: None,
+        data_change: true,
+        info: json!({
+            "dataset": dataset.name.to_string(), "lane": lane.0, "seq": pending.max_seq,
+            "files": pending.file_ids, "replaced": gone.iter().map(|f| f.0).collect::<Vec<_>>(),
+            "config": dataset.config_hash,
+        }),
+        adds,
+    };
+    let size_bytes = commit.adds.iter().map(|a| a.size_bytes).sum();
+    let version = match ctx.runtime.block_on(log.commit(&commit)) {
+        Ok(v) => v,
+        Err(e) => {
+            lakegate_lake::sink::remove_files(&log.folder, &commit.adds);
+            return Err(e.into());
+        }
+    };
+    Ok(Some(CommitRecord {
+        table: log.name.clone(),
+        version,
+        lane: lane.clone(),
+        seq: Seq(pending.max_seq),
+        n_files: pending.n_files,
+        n_rows,
+        n_added: n_added as u32,
+        n_removed: commit.removes.len() as u32,
+        size_bytes,
+        operation: if quarantine { "quarantine" } else { "ingest" }.into(),
+        at: now(),
+    }))
+}
+
+/// The schema to put into the commit, where the stored one lacks a column.
+/// Stored columns keep their order; new ones come last.
+pub fn grown_schema(log: &TableLog, wanted: &SchemaRef) -> Option<SchemaRef> {
+    let stored = log.schema()?;
+    let new: Vec<_> = wanted.fields().iter().filter(|f| stored.index_of(f.name()).is_err()).cloned().collect();
+    if new.is_empty() {
+        return None;
+    }
+    let fields: Vec<_> = stored.fields().iter().cloned().chain(new).collect();
+    Some(Arc::new(arrow::datatypes::Schema::new(fields)))
+}
+
+/// Rows per batch that goes to the data file writer.
+const WRITE_ROWS: usize = 64 * 1024;
+
+/// Writes rows to data files: many small batches become few large ones.
+pub fn write_rows(
+    log: &TableLog,
+    schema: SchemaRef,
+    partitions: &[String],
+    rows: Vec<RecordBatch>,
+    options: SinkOptions,
+) -> Result<Vec<AddFile>, Failure> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sort_by = options.sort_by.clone();
+    let mut sink = Sink::new(&log.folder, schema.clone(), partitions, options);
+    let written = (|| {
+        let mut group: Vec<RecordBatch> = Vec::new();
+        let mut n = 0;
+        for batch in rows {
+            n += batch.num_rows();
+            group.push(align(&batch, &schema)?);
+            if n >= WRITE_ROWS && sort_by.is_empty() {
+                sink.write(&concat_batches(&schema, &group).map_err(lakegate_lake::Error::from)?)?;
+                group.clear();
+                n = 0;
+            }
+        }
+        if !group.is_empty() {
+            let all = concat_batches(&schema, &group).map_err(lakegate_lake::Error::from)?;
+            sink.write(&lakegate_lake::sink::sorted(all, &sort_by)?)?;
+        }
+        Ok::<(), lakegate_lake::Error>(())
+    })();
+    match written {
+        Ok(()) => Ok(sink.finish()?),
+        Err(e) => {
+            sink.abandon();
+            Err(e.into())
+        }
+    }
+}
+
+/// Rows by table, for those who show them.
+pub fn rows_by_table(outcomes: &[Outcome]) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    for t in outcomes.iter().flat_map(|o| &o.tables) {
+        *all.entry(t.table.to_string()).or_default() += t.n_committed;
+    }
+    all
+}
+

@@ -1,0 +1,394 @@
+//! Files to rows that are ready to be committed: steps 1 to 5 of a file's life.
+//!
+//! Small files are read whole, many at a time, one per thread. A large file is
+//! read alone, in chunks that are parsed on all threads and folded in order, so
+//! that memory is bounded whatever its size.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use lakegate_domain::model::Dataset;
+use lakegate_domain::{Code, Failure};
+use lakegate_format::conform::Conformed;
+use lakegate_format::open::{self, Chunk, Reader, Source};
+use lakegate_lake::log::AddFile;
+use lakegate_lake::sink::SinkOptions;
+use lakegate_land::{Method, RawBytes, RawPlace, RawStore};
+use lakegate_state::{Job, RawRef};
+use tokio::runtime::Handle;
+
+use super::fold::{FileFacts, FileFold, Ready, conform_rows};
+use super::outcome::FileOut;
+use super::parse::{self, Parsed, Rows};
+use super::sinks::Sinks;
+use super::tables::{Tables, View};
+
+/// A file larger than this is read alone, chunk by chunk.
+pub const STREAM_OVER_BYTES: u64 = 8 << 20;
+/// Text held by one batch of small files.
+const HELD_BYTES: usize = 96 << 20;
+/// How many first files of a lane a new table is inferred from.
+const SAMPLE_FILES: usize = 20;
+
+/// Whether a table, or the quarantine beside it, holds a job's rows already.
+pub type Skip<'a> = dyn Fn(&mut Tables, &str, bool, &Job) -> bool + Sync + 'a;
+
+/// What reading needs.
+pub struct Env<'a> {
+    pub dataset: &'a Dataset,
+    pub storage: &'a Path,
+    pub raw: &'a RawStore,
+    pub spill: &'a Path,
+    pub runtime: Handle,
+    pub threads: usize,
+    pub transform_memory: usize,
+    pub loaded_at_us: i64,
+    pub sink: SinkOptions,
+}
+
+impl Env<'_> {
+    fn facts(&self, job: &Job) -> FileFacts {
+        FileFacts {
+            file_id: job.file_id,
+            path: job.path.clone(),
+            size_bytes: job.size_bytes,
+            modified_us: job.mtime_ns / 1000,
+        }
+    }
+
+    fn fold(&self, job: &Job, view: View) -> FileFold<'_> {
+        let limits =
+            lakegate_lake::transform::Limits { memory_bytes: self.transform_memory, spill_dir: self.spill.to_path_buf() };
+        FileFold::new(self.dataset, view, self.facts(job), self.loaded_at_us, self.runtime.clone(), limits)
+    }
+
+    /// Opens a file's reader over its raw bytes.
+    fn open(&self, job: &Job) -> Result<Reader, Failure> {
+        let source = match self.raw.open_raw(&place(&job.raw)?)? {
+            RawBytes::Bytes(b) => Source::Bytes(b.into()),
+            RawBytes::File(path) => {
+                let now = std::fs::metadata(&path).map(|m| m.len());
+                if now.as_ref().ok() != Some(&job.size_bytes) {
+                    return Err(Failure::new(
+                        Code::RawMissing,
+                        format!("`{}`: its raw bytes are not those that landed", job.path),
+                    ));
+                }
+                Source::File(path)
+            }
+        };
+        let name = job.path.rsplit('/').next().unwrap_or(&job.path);
+        Ok(open::open(source, name, &self.dataset.read, self.spill)?)
+    }
+}
+
+/// The raw store's own form of where bytes are.
+pub fn place(raw: &RawRef) -> Result<RawPlace, Failure> {
+    let method = Method::parse(&raw.method).ok_or_else(|| {
+        Failure::new(Code::RawMissing, format!("the ledger says `{}` of how bytes are kept", raw.method))
+    })?;
+    Ok(RawPlace { pack: raw.pack.clone(), offset: raw.offset, stored_bytes: raw.stored_bytes, method })
+}
+
+/// Files that are ready, and those that are not.
+#[derive(Default)]
+pub struct Prepared {
+    pub files: Vec<(Job, FileOut)>,
+    pub failed: Vec<(Job, Failure)>,
+    /// Data files that a streamed file has written already, by table, and by
+    /// table for its quarantine.
+    pub streamed: BTreeMap<String, Vec<AddFile>>,
+    pub streamed_quarantine: BTreeMap<String, Vec<AddFile>>,
+    /// Jobs that did not fit in memory together with the others.
+    pub left: Vec<Job>,
+}
+
+/// Reads, transforms, conforms and checks `jobs`.
+///
+/// `skip` says which tables hold a job's rows already.
+pub fn prepare(
+    env: &Env<'_>,
+    tables: &mut Tables,
+    mut jobs: Vec<Job>,
+    skip: &Skip<'_>,
+) -> Result<Prepared, Failure> {
+    if jobs.len() == 1 && jobs[0].size_bytes > STREAM_OVER_BYTES {
+        return stream(env, tables, jobs.remove(0), skip);
+    }
+    let held = AtomicUsize::new(0);
+    let parsed = each(env.threads, &jobs, |job| parse_whole(env, job, &held));
+    // The first file that did not fit is where this batch ends.
+    if let Some(at) = parsed.iter().position(|p| matches!(p, Ok(None))) {
+        if at == 0 {
+            let left = jobs.split_off(1);
+            drop(parsed);
+            let mut prepared = stream(env, tables, jobs.remove(0), skip)?;
+            prepared.left = left;
+            return Ok(prepared);
+        }
+        let left = jobs.split_off(at);
+        let mut prepared = whole(env, tables, jobs, parsed.into_iter().take(at).collect())?;
+        prepared.left = left;
+        return Ok(prepared);
+    }
+    whole(env, tables, jobs, parsed)
+}
+
+type ParsedFile = Result<Option<Vec<Parsed>>, Failure>;
+
+fn whole(env: &Env<'_>, tables: &mut Tables, jobs: Vec<Job>, parsed: Vec<ParsedFile>) -> Result<Prepared, Failure> {
+    let mut prepared = Prepared::default();
+    let mut good: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(jobs.len());
+    for (job, parsed) in jobs.into_iter().zip(parsed) {
+        match parsed {
+            Ok(p) => good.push((job, p.unwrap_or_default())),
+            Err(f) => prepared.failed.push((job, f)),
+        }
+    }
+    let mut seen: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(good.len());
+    let samples: Vec<Vec<Parsed>> = good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect();
+    let samples: Vec<&[Parsed]> = samples.iter().map(Vec::as_slice).collect();
+    for (job, parsed) in good {
+        match env.runtime.block_on(tables.see(&parsed, &samples)) {
+            Ok(()) => seen.push((job, parsed)),
+            Err(f) => prepared.failed.push((job, f)),
+        }
+    }
+    let view = tables.view();
+    let work: Vec<Mutex<Option<Vec<Parsed>>>> = seen.iter_mut().map(|(_, p)| Mutex::new(Some(std::mem::take(p)))).collect();
+    let indices: Vec<usize> = (0..seen.len()).collect();
+    let outs = each(env.threads, &indices, |&i| {
+        let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
+        fold_whole(env, &view, &seen[i].0, parsed)
+    });
+    for ((job, _), out) in seen.into_iter().zip(outs) {
+        match out {
+            Ok(out) => prepared.files.push((job, out)),
+            Err(f) => prepared.failed.push((job, f)),
+        }
+    }
+    Ok(prepared)
+}
+
+/// Runs `work` over `items` on `threads` threads; answers in the items' order.
+fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if items.len() <= 1 || threads <= 1 {
+        return items.iter().map(&work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads.min(items.len()))
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut mine = Vec::new();
+                    loop {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(item) = items.get(i) else { return mine };
+                        mine.push((i, work(item)));
+                    }
+                })
+            })
+            .collect();
+        handles.into_iter().flat_map(|h| h.join().expect("a worker's panic is a bug of this program")).collect()
+    });
+    all.sort_by_key(|(i, _)| *i);
+    all.into_iter().map(|(_, r)| r).collect()
+}
+
+/// Reads a whole file; `None` where it does not fit beside the others.
+fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
+    let constants = parse::constants(env.dataset, &job.groups);
+    let mut parsed = Vec::new();
+    for chunk in env.open(job)? {
+        let chunk = chunk?;
+        let size = parse::size_bytes(&chunk);
+        if held.fetch_add(size, Ordering::Relaxed) + size > HELD_BYTES {
+            return Ok(None);
+        }
+        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
+        parsed.push(parse::parse(chunk, table, &constants)?);
+    }
+    Ok(Some(parsed))
+}
+
+fn fold_whole(env: &Env<'_>, view: &View, job: &Job, parsed: Vec<Parsed>) -> Result<FileOut, Failure> {
+    let started = std::time::Instant::now();
+    let mut fold = env.fold(job, view.clone());
+    let mut ready: Vec<Ready> = Vec::new();
+    for p in parsed {
+        ready.extend(fold.add(p, None)?);
+    }
+    ready.extend(fold.rest()?);
+    let mut out = fold.finish()?;
+    for r in ready {
+        let table = out.tables.entry(r.table).or_default();
+        table.rows.extend(r.rows);
+        table.quarantined.extend(r.quarantined);
+    }
+    out.duration_ms = started.elapsed().as_millis() as u64;
+    Ok(out)
+}
+
+/// What a worker makes of a chunk.
+struct Worked {
+    parsed: Parsed,
+    conformed: Option<Conformed>,
+}
+
+/// Reads one large file. Its rows are in data files when this returns; nothing
+/// names those before the commit.
+fn stream(
+    env: &Env<'_>,
+    tables: &mut Tables,
+    job: Job,
+    skip: &Skip<'_>,
+) -> Result<Prepared, Failure> {
+    let mut prepared = Prepared::default();
+    let mut sinks = Sinks::new(env);
+    match stream_rows(env, tables, &job, skip, &mut sinks) {
+        Ok(out) => {
+            let (streamed, quarantine) = sinks.finish()?;
+            prepared.streamed = streamed;
+            prepared.streamed_quarantine = quarantine;
+            prepared.files.push((job, out));
+        }
+        Err(failure) => {
+            sinks.abandon();
+            prepared.failed.push((job, failure));
+        }
+    }
+    Ok(prepared)
+}
+
+fn stream_rows(
+    env: &Env<'_>,
+    tables: &mut Tables,
+    job: &Job,
+    skip: &Skip<'_>,
+    sinks: &mut Sinks,
+) -> Result<FileOut, Failure> {
+    let started = std::time::Instant::now();
+    let constants = parse::constants(env.dataset, &job.groups);
+    let mut reader = env.open(job)?;
+    // The first chunk says what the columns are.
+    let mut first: Vec<Parsed> = Vec::new();
+    if let Some(chunk) = reader.next() {
+        let chunk = chunk?;
+        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
+        first.push(parse::parse(chunk, table, &constants)?);
+        env.runtime.block_on(tables.see(&first, &[]))?;
+    }
+    let mut fold = env.fold(job, tables.view());
+    let mut grown_since = false;
+
+    let (chunk_in, chunk_out) = sync_channel::<(usize, Chunk)>(env.threads * 2);
+    let (work_in, work_out) = sync_channel::<(usize, Result<Worked, Failure>)>(env.threads * 2);
+    let chunk_out = Mutex::new(chunk_out);
+    let worker_view = tables.view();
+    let out = std::thread::scope(|scope| -> Result<FileOut, Failure> {
+        let errors = work_in.clone();
+        scope.spawn(move || {
+            let mut index = 0;
+            for chunk in reader {
+                match chunk {
+                    Ok(c) => {
+                        if chunk_in.send((index, c)).is_err() {
+                            return;
+                        }
+                    }
+                    Err(e) => {
+                        let _ = errors.send((index, Err(e.into())));
+                        return;
+                    }
+                }
+                index += 1;
+            }
+        });
+        for _ in 0..env.threads {
+            let (chunk_out, work_in, constants, worker_view) = (&chunk_out, work_in.clone(), &constants, &worker_view);
+            scope.spawn(move || {
+                loop {
+                    let next = chunk_out.lock().expect("a reader's panic is a bug").recv();
+                    let Ok((index, chunk)) = next else { return };
+                    let worked = work(env, job, chunk, constants, worker_view);
+                    if work_in.send((index, worked)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(work_in);
+        // On an early return the receiver goes first: workers and reader see a
+        // closed channel and end, then the scope joins them.
+        let work_out = work_out;
+        let add = |fold: &mut FileFold<'_>, tables: &mut Tables, parsed: Parsed, conformed, sinks: &mut Sinks| {
+            if let Some(ready) = fold.add(parsed, conformed)? {
+                sinks.put(env, tables, job, ready, skip)?;
+            }
+            Ok::<(), Failure>(())
+        };
+        for parsed in first.drain(..) {
+            add(&mut fold, tables, parsed, None, sinks)?;
+        }
+        let mut waiting: BTreeMap<usize, Result<Worked, Failure>> = BTreeMap::new();
+        let mut next = 0;
+        while let Ok((index, worked)) = work_out.recv() {
+            waiting.insert(index, worked);
+            while let Some(worked) = waiting.remove(&next) {
+                next += 1;
+                let Worked { parsed, conformed } = worked?;
+                let before = tables.columns_of(&parsed.table);
+                let parsed = vec![parsed];
+                env.runtime.block_on(tables.see(&parsed, &[]))?;
+                let parsed = parsed.into_iter().next().expect("one");
+                let grown = tables.columns_of(&parsed.table) != before;
+                if grown {
+                    grown_since = true;
+                    fold.set_view(tables.view());
+                }
+                // Once the table grew, what workers conformed under the first
+                // view may lack a column.
+                let conformed = if grown_since { None } else { conformed };
+                add(&mut fold, tables, parsed, conformed, sinks)?;
+            }
+        }
+        for ready in fold.rest()? {
+            sinks.put(env, tables, job, ready, skip)?;
+        }
+        fold.finish()
+    });
+    let mut out = out?;
+    out.duration_ms = started.elapsed().as_millis() as u64;
+    Ok(out)
+}
+
+fn work(
+    env: &Env<'_>,
+    job: &Job,
+    chunk: Chunk,
+    constants: &[(String, String)],
+    view: &View,
+) -> Result<Worked, Failure> {
+    let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
+    let parsed = parse::parse(chunk, table, constants)?;
+    let conformed = match view.tables.get(&parsed.table) {
+        // A failure is found again in order, where the row's number is known.
+        Some(t) if t.config.transform.is_none() && !unknown(t, &parsed.rows) => {
+            conform_rows(&t.plan, &parsed.rows, 1).ok()
+        }
+        _ => None,
+    };
+    Ok(Worked { parsed, conformed })
+}
+
+fn unknown(table: &super::tables::TableView, rows: &Rows) -> bool {
+    let known = |n: &str| table.plan.targets.iter().any(|t| t.spec.source() == n);
+    match rows {
+        Rows::Text(t) => !t.names.iter().all(|n| known(n)),
+        Rows::Typed(b) => !b.schema_ref().fields().iter().all(|f| known(f.name())),
+    }
+}
+

@@ -1,0 +1,331 @@
+//! The tables of one dataset while files are being ingested: what is known of
+//! each table's columns, and how it grows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, Table};
+use lakegate_domain::{Code, Failure, LaneName};
+use lakegate_format::conform::{self, Plan, Target};
+use lakegate_format::infer::{self, Seen};
+use lakegate_format::typed_conform::delta_type;
+use lakegate_lake::expect::Checks;
+use lakegate_lake::layout::{self, Extras};
+use lakegate_lake::log::TableLog;
+
+use super::parse::{Parsed, Rows};
+
+/// Rows per chunk that inference looks at.
+const LOOK_ROWS: usize = 2000;
+
+/// One table: its configuration, its log and its columns.
+pub struct TableState {
+    pub config: Table,
+    pub log: TableLog,
+    pub quarantine: TableLog,
+    pub plan: Plan,
+    pub extras: Extras,
+    pub checks: Arc<Checks>,
+    /// Whether the plan differs from the stored schema.
+    pub grown: bool,
+    /// Whether the columns are still to be found: there is no table, or it is
+    /// being rebuilt.
+    pub anew: bool,
+    /// Whether a file's columns were looked at already.
+    seen: bool,
+}
+
+/// The tables of a dataset, opened as files need them.
+pub struct Tables {
+    dataset: Arc<Dataset>,
+    storage: PathBuf,
+    lanes: Vec<LaneName>,
+    /// Take no account of the stored columns: everything is about to be rebuilt.
+    anew: bool,
+    open: BTreeMap<String, TableState>,
+}
+
+/// What workers see of the tables: immutable, shared, replaced when a table grows.
+#[derive(Clone, Default)]
+pub struct View {
+    pub tables: HashMap<String, Arc<TableView>>,
+}
+
+pub struct TableView {
+    pub config: Table,
+    pub plan: Plan,
+    pub extras: Extras,
+    pub checks: Arc<Checks>,
+}
+
+impl Tables {
+    pub fn new(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
+        let lanes = vec![LaneName::ingest(&dataset.name), LaneName::replay(&dataset.name)];
+        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new() }
+    }
+
+    /// For a rebuild: columns are inferred and laid out as if there were no table.
+    pub fn anew(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
+        Self { anew: true, ..Self::new(dataset, storage) }
+    }
+
+    pub fn get_mut(&mut self, table: &str) -> Option<&mut TableState> {
+        self.open.get_mut(table)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut TableState)> {
+        self.open.iter_mut()
+    }
+
+    /// Forgets what was opened; the next use reads it from storage again.
+    pub fn forget(&mut self) {
+        self.open.clear();
+    }
+
+    /// Opens every table of the dataset that exists, also those that no file of
+    /// this batch feeds: a replaced file's rows may be anywhere.
+    pub async fn open_existing(&mut self) -> Result<(), Failure> {
+        let folder = self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.retain(|n| !n.ends_with(lakegate_domain::ids::QUARANTINE_SUFFIX));
+        names.sort();
+        for name in names {
+            if self.config_of(&name).is_some() {
+                self.open(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of a table; `None` where the dataset has no place for it.
+    fn config_of(&self, table: &str) -> Option<Table> {
+        self.dataset.tables.get(table).or(self.dataset.any_table.as_ref()).cloned()
+    }
+
+    pub async fn open(&mut self, table: &str) -> Result<&mut TableState, Failure> {
+        if !self.open.contains_key(table) {
+            let state = self.load(table).await?;
+            self.open.insert(table.to_string(), state);
+        }
+        Ok(self.open.get_mut(table).expect("inserted above"))
+    }
+
+    async fn load(&self, table: &str) -> Result<TableState, Failure> {
+        let Some(config) = self.config_of(table) else {
+            let known: Vec<&str> = self.dataset.tables.keys().map(String::as_str).collect();
+            return Err(Failure::new(
+                Code::NoTable,
+                format!("dataset {} has no table `{table}`; it has {}", self.dataset.name, known.join(", ")),
+            ));
+        };
+        let name = self.dataset.name.table(table);
+        let log = TableLog::open(&self.storage, &name, &self.lanes).await?;
+        let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
+        let nulls = match &self.dataset.read.format {
+            Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
+            _ => Vec::new(),
+        };
+        let stored = log.schema().filter(|_| !self.anew).cloned();
+        let plan = match &stored {
+            Some(stored) => layout::plan_of(
+                stored,
+                &config.columns,
+                &config.partition_by,
+                config.evolve,
+                &self.dataset.timezone,
+                nulls,
+            ),
+            None => Plan {
+                targets: config
+                    .columns
+                    .iter()
+                    .filter_map(|c| c.kind.map(|k| Target::declared(c.clone(), k)))
+                    .collect(),
+                evolve: config.evolve,
+                timezone: self.dataset.timezone.clone(),
+                nulls,
+            },
+        };
+        let has = |column: &str| stored.as_ref().is_some_and(|s| s.index_of(column).is_ok());
+        let extras = Extras {
+            provenance: self.dataset.provenance,
+            rescued: config.evolve == Evolve::Rescue || has(conform::RESCUED),
+            flags: config.expect.iter().any(|e| e.on_fail == OnFail::Flag) || has(layout::FLAGS),
+        };
+        let grown = match &stored {
+            Some(s) => {
+                let wanted = layout::schema(&plan, &config.partition_by, extras)?;
+                wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
+            }
+            None => true,
+        };
+        let mut state = TableState {
+            checks: Arc::new(Checks::compile(&[], &[], plan.schema()).await?),
+            config,
+            log,
+            quarantine,
+            plan,
+            extras,
+            grown,
+            anew: stored.is_none(),
+            seen: false,
+        };
+        // Expectations may name columns that are not inferred yet.
+        if !state.anew {
+            state.compile_checks().await?;
+        }
+        Ok(state)
+    }
+
+    /// Takes account of a file's columns: opens its tables, infers what is not
+    /// known yet, and by the table's rule adds what is new. `samples` are more
+    /// files that a table that does not exist yet is inferred from.
+    pub async fn see(&mut self, file: &[Parsed], samples: &[&[Parsed]]) -> Result<(), Failure> {
+        let mut names: Vec<&str> = file.iter().map(|p| p.table.as_str()).collect();
+        names.dedup();
+        for name in names {
+            let fresh = {
+                let state = self.open(name).await?;
+                state.anew && !state.seen
+            };
+            let mut parts: Vec<&Parsed> = file.iter().filter(|p| p.table == name).collect();
+            if fresh {
+                parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
+            }
+            let state = self.open.get_mut(name).expect("opened above");
+            state.seen = true;
+            let before = state.plan.targets.len();
+            state.add_columns(&parts, fresh);
+            conform::check_names(&state.plan).map_err(Failure::from)?;
+            if state.plan.targets.len() != before || fresh {
+                state.grown |= state.plan.targets.len() != before;
+                state.compile_checks().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many columns an open table has now: it changes when the table grows.
+    pub fn columns_of(&self, table: &str) -> usize {
+        self.open.get(table).map_or(0, |s| s.plan.targets.len())
+    }
+
+    pub fn view(&self) -> View {
+        View {
+            tables: self
+                .open
+                .iter()
+                .map(|(n, s)| {
+                    (
+                        n.clone(),
+                        Arc::new(TableView {
+                            config: s.config.clone(),
+                            plan: s.plan.clone(),
+                            extras: s.extras,
+                            checks: s.checks.clone(),
+                        }),
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+impl TableState {
+    /// The schema that the table should have now.
+    pub fn schema(&self) -> Result<SchemaRef, Failure> {
+        Ok(layout::schema(&self.plan, &self.config.partition_by, self.extras)?)
+    }
+
+    pub fn partition_columns(&self) -> Vec<String> {
+        if !self.anew {
+            return self.log.partition_columns().to_vec();
+        }
+        self.config.partition_by.iter().map(|p| p.column_name()).collect()
+    }
+
+    /// Rows may carry `_rescued` for the first time.
+    pub fn notice_extras(&mut self, rows: &arrow::array::RecordBatch) {
+        if !self.extras.rescued && rows.schema_ref().index_of(conform::RESCUED).is_ok() {
+            self.extras.rescued = true;
+            self.grown = true;
+        }
+    }
+
+    async fn compile_checks(&mut self) -> Result<(), Failure> {
+        let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
+        self.checks = Arc::new(Checks::compile(&self.config.expect, &columns, self.plan.schema()).await?);
+        Ok(())
+    }
+
+    fn add_columns(&mut self, parts: &[&Parsed], fresh: bool) {
+        // A table that says `fixed` or `rescue` takes its columns from its first
+        // files, and no more after that.
+        let may_add = self.plan.evolve == Evolve::Add || (fresh && self.config.columns.is_empty());
+        let mut order: Vec<String> = Vec::new();
+        let mut seen: HashMap<String, Seen> = HashMap::new();
+        let mut typed: HashMap<String, DataType> = HashMap::new();
+        let mut units: HashMap<String, String> = HashMap::new();
+        for part in parts {
+            units.extend(part.stream.units.iter().cloned());
+            match &part.rows {
+                Rows::Text(batch) => {
+                    for (name, s) in infer::look(batch, &self.plan.nulls, LOOK_ROWS) {
+                        if !seen.contains_key(&name) {
+                            order.push(name.clone());
+                        }
+                        let all = seen.entry(name).or_default();
+                        *all = all.merge(s);
+                    }
+                }
+                Rows::Typed(batch) => {
+                    for f in batch.schema_ref().fields() {
+                        if typed.insert(f.name().clone(), delta_type(f.data_type())).is_none() {
+                            order.push(f.name().clone());
+                        }
+                    }
+                }
+            }
+        }
+        for name in order {
+            if name.starts_with("_row") && layout::is_extra(&name) {
+                continue;
+            }
+            let declared: Option<Column> = self
+                .config
+                .columns
+                .iter()
+                .find(|c| c.source() == name && c.kind.is_none())
+                .filter(|c| !self.plan.targets.iter().any(|t| t.spec.name == c.name))
+                .cloned();
+            let known = self.plan.targets.iter().any(|t| t.spec.source() == name);
+            if known && declared.is_none() || declared.is_none() && !may_add {
+                continue;
+            }
+            let kind = seen.get(&name).and_then(|s| s.kind());
+            let data_type = match (kind, typed.get(&name)) {
+                (_, Some(t)) => t.clone(),
+                (Some(k), None) => conform::data_type(k),
+                // Nothing but missing values so far: it is added when it holds one,
+                // unless the table's columns end with this file.
+                (None, None) if self.plan.evolve != Evolve::Add || declared.is_some() => DataType::Utf8,
+                (None, None) => continue,
+            };
+            let mut target = match declared {
+                Some(spec) => Target { spec, data_type, declared: false },
+                None => Target::inferred(&name, data_type),
+            };
+            if kind == Some(Kind::Json) {
+                target.spec.kind = Some(Kind::Json);
+            }
+            if target.spec.unit.is_none() {
+                target.spec.unit = units.get(&name).cloned();
+            }
+            self.plan.targets.push(target);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Claims lanes and brings their files into tables, until nothing is left.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lakegate_domain::failure::{Verdict, verdict};
+use lakegate_domain::{DatasetName, Failure, LaneName, RunId};
+use lakegate_state::{Job, Limits, RunStatus};
+
+use crate::context::{Context, now};
+use crate::failpoint;
+use crate::ingest::tables::Tables;
+use crate::ingest::{self, Done, Setback};
+
+/// How long a lane is ours without a sign of life.
+const LEASE_MS: i64 = 60_000;
+/// Text of small files that one claim may hold.
+const CLAIM_BYTES: u64 = 32 << 20;
+
+/// Works through lanes; keeps what it knows of tables between claims.
+#[derive(Default)]
+pub struct Worker {
+    tables: HashMap<DatasetName, Tables>,
+}
+
+/// What working came to.
+#[derive(Clone, Debug, Default)]
+pub struct Worked {
+    pub n_committed: u64,
+    pub n_rows: u64,
+    pub n_quarantined: u64,
+    pub n_dropped: u64,
+    pub parked: Vec<(String, Failure)>,
+    pub rows_by_table: BTreeMap<String, u64>,
+    /// When the earliest retry is due.
+    pub retry_in: Option<Duration>,
+    /// The newest failure that made a job wait.
+    pub setback: Option<Failure>,
+}
+
+impl Worked {
+    pub fn add(&mut self, o: Worked) {
+        self.n_committed += o.n_committed;
+        self.n_rows += o.n_rows;
+        self.n_quarantined += o.n_quarantined;
+        self.n_dropped += o.n_dropped;
+        self.parked.extend(o.parked);
+        for (t, n) in o.rows_by_table {
+            *self.rows_by_table.entry(t).or_default() += n;
+        }
+        self.retry_in = o.retry_in;
+        self.setback = o.setback.or(self.setback.take());
+    }
+
+    fn count(&mut self, done: &Done) {
+        self.n_committed += done.outcomes.len() as u64;
+        self.n_rows += done.n_rows();
+        for t in done.outcomes.iter().flat_map(|o| &o.tables) {
+            self.n_quarantined += t.n_quarantined;
+            self.n_dropped += t.n_dropped + t.n_duplicate;
+        }
+        for (t, n) in ingest::rows_by_table(&done.outcomes) {
+            *self.rows_by_table.entry(t).or_default() += n;
+        }
+    }
+}
+
+impl Worker {
+    /// Works until no lane has a job that is due, or the process is to stop.
+    /// `progress` is told after each batch.
+    pub fn drain(
+        &mut self,
+        ctx: &Context,
+        only: Option<&DatasetName>,
+        progress: &dyn Fn(&Worked),
+    ) -> Result<Worked, Failure> {
+        let mut total = Worked::default();
+        loop {
+            let mut any = false;
+            let mut retry_in = None;
+            for lane in ctx.block(ctx.store.lanes_with_work(now()))? {
+                if only.is_some_and(|d| *d != lane.dataset) {
+                    continue;
+                }
+                if let Some(at) = lane.not_before.filter(|at| *at > now()) {
+                    let left = Duration::from_millis((at.0 - now().0).max(1) as u64);
+                    retry_in = Some(retry_in.map_or(left, |r: Duration| r.min(left)));
+                    continue;
+                }
+                while !ctx.stopping() {
+                    let Some(worked) = self.claim(ctx, &lane.lane, &lane.dataset)? else { break };
+                    any = true;
+                    total.add(worked);
+                    progress(&total);
+                }
+            }
+            total.retry_in = retry_in;
+            if !any || ctx.stopping() {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Works on one claim; `None` where there is nothing to claim.
+    fn claim(&mut self, ctx: &Context, lane: &LaneName, name: &DatasetName) -> Result<Option<Worked>, Failure> {
+        let Some(dataset) = ctx.lake.dataset(name).cloned() else {
+            // Its configuration is gone; its files wait until it is back.
+            return Ok(None);
+        };
+        let limits = Limits {
+            max_files: ctx.lake.batch.max_files,
+            max_bytes: ctx.lake.batch.max_bytes.min(CLAIM_BYTES),
+        };
+        let Some(claim) = ctx.block(ctx.store.claim(lane, &ctx.owner, limits, LEASE_MS, now()))? else {
+            return Ok(None);
+        };
+        ctx.failpoints.pass(failpoint::CLAIMED);
+        let _heartbeat = Heartbeat::start(ctx, lane.clone());
+        let run = ctx.block(ctx.store.start_run("ingest", Some(name), now()))?;
+        let mut worked = Worked::default();
+        let park = |job: &Job, failure: &Failure| -> Result<(), Failure> {
+            ctx.block(ctx.store.park(job.file_id, job.job_id, failure, Some(run), now())).map(|_| ())
+        };
+        let finish = |done: &Done| -> Result<(), Failure> {
+            ctx.block(ctx.store.finish(lane, &ctx.owner, &done.outcomes, &done.commits, run, now()))
+        };
+        let tables = self
+            .tables
+            .entry(name.clone())
+            .or_insert_with(|| Tables::new(dataset.clone(), ctx.lake.storage.clone()));
+        let result = ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &park, &finish);
+        match result {
+            Ok(done) => {
+                worked.count(&done);
+                worked.parked = done.parked.iter().map(|(j, f)| (j.path.clone(), f.clone())).collect();
+                self.end(ctx, run, &worked, None)?;
+            }
+            Err(setback) => {
+                // What the tables look like now has to be read again.
+                self.tables.remove(name);
+                self.retry(ctx, lane, &setback)?;
+                self.end(ctx, run, &worked, Some(&setback.failure))?;
+                worked.setback = Some(setback.failure);
+            }
+        }
+        ctx.block(ctx.store.release(lane, &ctx.owner, now()))?;
+        Ok(Some(worked))
+    }
+
+    fn retry(&self, ctx: &Context, lane: &LaneName, setback: &Setback) -> Result<(), Failure> {
+        let Setback { failure, job } = setback;
+        tracing::warn!(lane = %lane, "{failure}");
+        // A failure that is no file's fault delays the lane's first job, and with
+        // it the lane: the others wait behind it in order.
+        ctx.block(ctx.store.release(lane, &ctx.owner, now()))?;
+        let job = match job {
+            Some(job) => Some(job.clone()),
+            None => {
+                let limits = Limits { max_files: 1, max_bytes: 1 };
+                ctx.block(ctx.store.claim(lane, &ctx.owner, limits, LEASE_MS, now()))?
+                    .and_then(|c| c.jobs.into_iter().next())
+            }
+        };
+        let Some(job) = job else { return Ok(()) };
+        let attempt = job.attempts + 1;
+        let delay = match verdict(failure.code, attempt) {
+            Verdict::Retry(delay) => delay,
+            // It is not proved that the attempt left nothing: try on, slowly.
+            Verdict::Park => Duration::from_secs(5) * attempt.min(60),
+        };
+        // Half to all of the delay: workers that failed together part.
+        let jittered = delay.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let at = now().plus(jittered.as_millis() as i64);
+        ctx.block(ctx.store.retry(&[job.job_id], failure, at, now()))?;
+        Ok(())
+    }
+
+    fn end(&self, ctx: &Context, run: RunId, worked: &Worked, failure: Option<&Failure>) -> Result<(), Failure> {
+        let status = if failure.is_some() { RunStatus::Failed } else { RunStatus::Succeeded };
+        let error = failure.map(ToString::to_string);
+        ctx.block(ctx.store.end_run(run, status, worked.n_committed, worked.n_rows, error, now()))
+    }
+
+    /// Forgets what is known of tables: somebody else may have changed them.
+    pub fn forget(&mut self) {
+        self.tables.clear();
+    }
+}
+
+/// Keeps a lease alive while a claim is being worked on.
+struct Heartbeat {
+    stop: Arc<AtomicBool>,
+}
+
+impl Heartbeat {
+    fn start(ctx: &Context, lane: LaneName) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (store, owner, flag) = (ctx.store.clone(), ctx.owner.clone(), stop.clone());
+        ctx.runtime.spawn(async move {
+            let every = Duration::from_millis(LEASE_MS as u64 / 4);
+            loop {
+                tokio::time::sleep(every).await;
+                if flag.load(Ordering::Relaxed) {
+                    return;
+                }
+                if !matches!(store.renew(&lane, &owner, LEASE_MS, now()).await, Ok(true)) {
+                    return;
+                }
+            }
+        });
+        Self { stop }
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+

@@ -1,0 +1,11 @@
+//! End-to-end tests: they drive the binary, and read tables through
+//! `lakegate sql`, as people do. One test binary, so that there is one link.
+
+mod bad_input;
+mod crash;
+mod lake;
+mod landing;
+mod properties;
+mod real_data;
+mod rules;
+mod soak;

@@ -1,0 +1,79 @@
+//! The open ledger and its transactions.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, Transaction};
+
+use crate::error::Result;
+use crate::sqlite::{self, BEGIN_WRITE, Db, Pool};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// This instant and so many milliseconds; never beyond the end of time.
+    pub fn plus(self, ms: i64) -> Self {
+        Millis(self.0.saturating_add(ms))
+    }
+}
+
+/// The open ledger. Cheap to clone; clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: Pool,
+    readers: Pool,
+}
+
+impl Store {
+    /// Opens the ledger at `path`, creating it if there is none and bringing an
+    /// older one up to date. The folder must exist.
+    ///
+    /// # Errors
+    /// `NewerVersion` if a newer program wrote it, `Corrupt` if it is not a
+    /// ledger, `Busy` if another process holds it, else `Io`.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let (writer, readers) = sqlite::open(path.as_ref()).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// The version of the open ledger's layout.
+    pub async fn version(&self) -> Result<i64> {
+        let row = sqlx::query("select max(version) from _sqlx_migrations").fetch_one(&self.readers).await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0))
+    }
+
+    /// Closes the connections; what was returned as done is on disk already.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Begins a transaction that may write. It waits for its turn; dropped
+    /// without a commit it leaves no trace.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Db>> {
+        Ok(self.writer.begin_with(BEGIN_WRITE).await?)
+    }
+
+    /// Begins a transaction that sees one state of the ledger throughout.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Db>> {
+        Ok(self.readers.begin().await?)
+    }
+
+    /// For reads of one statement.
+    pub(crate) fn readers(&self) -> &Pool {
+        &self.readers
+    }
+}
+
+/// The database has no unsigned numbers; a count beyond 2⁶³ is not a count.
+pub(crate) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The way back of [`signed`].
+pub(crate) fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}

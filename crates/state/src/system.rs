@@ -1,0 +1,363 @@
+//! The ledger as tables for SQL: `system.files`, `system.jobs` and so on. Their
+//! columns' descriptions are the reference that people read.
+
+use serde_json::Value;
+use sqlx::Row as _;
+
+use crate::error::{Error, Result};
+use crate::outcomes::ExpectationResult;
+use crate::sqlite::Row;
+use crate::store::Store;
+
+/// What a column of a system table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    Int,
+    Float,
+    Text,
+    Bool,
+    /// An instant: milliseconds since the Unix epoch, UTC.
+    TimeMs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemColumn {
+    pub name: &'static str,
+    pub kind: ColumnKind,
+    pub doc: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemTable {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub columns: &'static [SystemColumn],
+}
+
+/// The rows of a system table, each with a value (or null) per column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    pub columns: &'static [SystemColumn],
+    pub rows: Vec<Vec<Value>>,
+}
+
+macro_rules! table {
+    ($name:literal, $doc:literal, $($column:literal $kind:ident $about:literal,)*) => {
+        SystemTable {
+            name: $name,
+            doc: $doc,
+            columns: &[$(SystemColumn { name: $column, kind: ColumnKind::$kind, doc: $about },)*],
+        }
+    };
+}
+
+/// The system tables that the ledger provides, with the columns in the order of
+/// their values.
+pub const SYSTEM_TABLES: &[SystemTable] = &[
+    table! { "files", "Every landed file: a name and its bytes.",
+        "file_id" Int "Its id: `_file_id` of every row that came from it.",
+        "dataset" Text "The dataset that took it, `team.dataset`.",
+        "landing" Text "The landing folder.",
+        "path" Text "Its path below the landing folder.",
+        "state" Text "queued, leased, committed, parked, duplicate, ignored or replaced.",
+        "since" TimeMs "When it came into this state.",
+        "size_bytes" Int "Its size.",
+        "mtime_ns" Int "Its modification time, nanoseconds since the Unix epoch.",
+        "landed_at" TimeMs "When the ledger took it.",
+        "fingerprint" Text "BLAKE3 of its bytes, hexadecimal.",
+        "pack" Text "The file of the raw store that holds its bytes.",
+        "pack_offset" Int "Where in the pack they begin.",
+        "stored_bytes" Int "Their size as stored.",
+        "method" Text "stored, deflate or whole.",
+        "raw_gone" Bool "Whether its bytes are no longer kept.",
+        "name_groups" Text "What the route's named groups captured, as JSON pairs.",
+        "seq" Int "Its place in the lane.",
+        "replaces" Bool "Whether it takes the place of earlier files of its path.",
+        "of_file_id" Int "The original of a duplicate; the file that stands for an ignored one.",
+        "replaced_by" Int "The file that took its place.",
+        "code" Text "The code of the failure for which it waits.",
+        "message" Text "That failure, for people.",
+        "committed_at" TimeMs "When its rows were in their tables.",
+        "run_id" Int "The run that committed or parked it.",
+        "n_read" Int "Rows that the reader found.",
+        "n_rows" Int "Rows that it has in tables.",
+        "duration_ms" Int "How long its processing took.",
+    },
+    table! { "jobs", "Every way of a file through its lane; a redriven file has several.",
+        "job_id" Int "Its id.",
+        "file_id" Int "The file.",
+        "dataset" Text "The file's dataset.",
+        "lane" Text "The lane, as it stands in the tables' commits.",
+        "seq" Int "Its place in the lane.",
+        "state" Text "queued, leased, done, parked or replaced.",
+        "attempts" Int "Attempts that have failed.",
+        "not_before" TimeMs "When it may be tried again.",
+        "accepted_volume" Bool "Whether a person has said that few rows are right.",
+        "queued_at" TimeMs "When it was queued.",
+        "closed_at" TimeMs "When it ended.",
+    },
+    table! { "runs", "Every recorded execution.",
+        "run_id" Int "Its id.",
+        "kind" Text "What was run: ingest, replay, maintain and so on.",
+        "dataset" Text "The dataset, where it was for one.",
+        "status" Text "running, succeeded, failed or interrupted.",
+        "started_at" TimeMs "When it began.",
+        "ended_at" TimeMs "When it ended.",
+        "n_files" Int "Files that it handled.",
+        "n_rows" Int "Rows that it wrote.",
+        "error" Text "Why it failed.",
+    },
+    table! { "failures", "Every failed attempt, also those that a later one made good.",
+        "failure_id" Int "Its id.",
+        "file_id" Int "The file.",
+        "dataset" Text "The file's dataset.",
+        "path" Text "The file's path.",
+        "job_id" Int "The job.",
+        "run_id" Int "The run.",
+        "attempt" Int "Which attempt it was, from 1.",
+        "code" Text "The error code.",
+        "message" Text "What happened and where.",
+        "verdict" Text "What followed: retry or park.",
+        "failed_at" TimeMs "When.",
+    },
+    table! { "expectations", "What each expectation said of each committed file.",
+        "file_id" Int "The file.",
+        "table_name" Text "The table, `team.dataset.table`.",
+        "name" Text "The expectation.",
+        "on_fail" Text "What follows where it is not met.",
+        "n_checked" Int "Rows that it looked at.",
+        "n_failed" Int "Rows that did not meet it.",
+        "first_rows" Text "Numbers of the first such rows in the file, as JSON.",
+        "sample" Text "A value that did not meet it.",
+        "checked_at" TimeMs "When the file was committed.",
+    },
+    table! { "file_tables", "Where the rows of each committed file went. \
+        n_in = n_committed + n_quarantined + n_dropped + n_duplicate.",
+        "file_id" Int "The file.",
+        "table_name" Text "The table, `team.dataset.table`.",
+        "n_in" Int "Rows after the transform.",
+        "n_read" Int "Rows from the reader.",
+        "n_committed" Int "Rows in the table.",
+        "n_quarantined" Int "Rows in the table's quarantine.",
+        "n_dropped" Int "Rows dropped by an expectation.",
+        "n_duplicate" Int "Rows removed as duplicates.",
+    },
+    table! { "column_stats", "What the columns of each committed file hold.",
+        "file_id" Int "The file.",
+        "table_name" Text "The table, `team.dataset.table`.",
+        "column_name" Text "The column.",
+        "n_values" Int "Values, nulls included.",
+        "n_nulls" Int "Nulls.",
+        "min" Text "The least value.",
+        "max" Text "The greatest value.",
+        "mean" Float "The mean, of numbers.",
+        "n_distinct" Int "Distinct values, as far as they were counted.",
+    },
+    table! { "commits", "Every commit to a table.",
+        "table_name" Text "The table, `team.dataset.table`.",
+        "version" Int "The version that it made.",
+        "lane" Text "The lane of its token.",
+        "seq" Int "The seq of its token.",
+        "n_files" Int "Landed files whose rows it holds.",
+        "n_rows" Int "Rows that it wrote.",
+        "n_added" Int "Data files that it added.",
+        "n_removed" Int "Data files that it removed.",
+        "size_bytes" Int "Size of the data files that it added.",
+        "operation" Text "ingest, compact, replay, quarantine and so on.",
+        "committed_at" TimeMs "When.",
+    },
+    table! { "lineage", "Which files a table's rows come from. Files that were replaced are left out.",
+        "file_id" Int "The file.",
+        "dataset" Text "The file's dataset.",
+        "path" Text "The file's path.",
+        "table_name" Text "The table or quarantine table that holds its rows.",
+        "version" Int "The version with which they came; null where a commit's acknowledgement was lost.",
+        "n_rows" Int "How many.",
+        "committed_at" TimeMs "When the file was committed.",
+    },
+    table! { "strays", "Files in landing folders that go nowhere.",
+        "landing" Text "The landing folder.",
+        "path" Text "The path below it.",
+        "reason" Text "unmatched, ambiguous or unreadable.",
+        "detail" Text "What to look at.",
+        "size_bytes" Int "Its size.",
+        "since" TimeMs "Since when.",
+    },
+    table! { "leases", "Every lane: how far it is, and who holds it.",
+        "lane" Text "The lane, as it stands in the tables' commits.",
+        "dataset" Text "Its dataset.",
+        "last_seq" Int "The last seq that was handed out.",
+        "n_open" Int "Jobs that are queued or leased.",
+        "owner" Text "Who holds it.",
+        "leased_until" TimeMs "Until when, unless it is renewed.",
+    },
+    table! { "pins", "The schema that each table was given when it began.",
+        "table_name" Text "The table, `team.dataset.table`.",
+        "schema_json" Text "The schema.",
+        "pinned_at" TimeMs "When.",
+    },
+];
+
+/// The statement of a table whose rows are stored as they are shown; the two
+/// that are unfolded from JSON select `file_id, committed_at, json`.
+fn statement(table: &str) -> Option<&'static str> {
+    Some(match table {
+        "files" => {
+            "select f.file_id, d.dataset, z.landing, p.path, f.state, f.since, f.size_bytes, f.mtime_ns, \
+             f.landed_at, f.fingerprint, f.pack, f.pack_offset, f.stored_bytes, f.method, f.raw_gone, \
+             f.name_groups, f.seq, f.replaces, f.of_file_id, f.replaced_by, e.code, e.message, f.committed_at, \
+             f.run_id, f.n_read, f.n_rows, f.duration_ms from files f \
+             join datasets d on d.dataset_id = f.dataset_id join paths p on p.path_id = f.path_id \
+             join zones z on z.zone_id = p.zone_id left join failures e on e.failure_id = f.failure_id \
+             order by f.file_id"
+        }
+        "jobs" => {
+            "select j.job_id, j.file_id, d.dataset, l.lane, j.seq, \
+             case when j.open = 1 then f.state else j.result end, j.attempts, \
+             case when j.not_before > 0 then j.not_before end, j.accepted_volume, j.queued_at, j.closed_at \
+             from jobs j join files f on f.file_id = j.file_id join lanes l on l.lane_id = j.lane_id \
+             join datasets d on d.dataset_id = f.dataset_id order by j.job_id"
+        }
+        "runs" => {
+            "select r.run_id, r.kind, d.dataset, r.status, r.started_at, r.ended_at, r.n_files, r.n_rows, r.error \
+             from runs r left join datasets d on d.dataset_id = r.dataset_id order by r.run_id"
+        }
+        "failures" => {
+            "select e.failure_id, e.file_id, d.dataset, p.path, e.job_id, e.run_id, e.attempt, e.code, e.message, \
+             e.verdict, e.failed_at from failures e join files f on f.file_id = e.file_id \
+             join paths p on p.path_id = f.path_id join datasets d on d.dataset_id = f.dataset_id \
+             order by e.failure_id"
+        }
+        "expectations" => {
+            "select f.file_id, f.committed_at, x.expectations from file_details x \
+             join files f on f.file_id = x.file_id where x.expectations <> '[]' order by f.file_id"
+        }
+        "column_stats" => {
+            "select f.file_id, f.committed_at, x.column_stats from file_details x \
+             join files f on f.file_id = x.file_id where x.column_stats <> '' order by f.file_id"
+        }
+        "file_tables" => {
+            "select r.file_id, t.table_name, r.n_in, r.n_read, r.n_committed, r.n_quarantined, r.n_dropped, \
+             r.n_duplicate from file_tables r join tables t on t.table_id = r.table_id \
+             order by r.file_id, t.table_name"
+        }
+        "commits" => {
+            "select t.table_name, c.version, c.lane, c.seq, c.n_files, c.n_rows, c.n_added, c.n_removed, \
+             c.size_bytes, c.operation, c.committed_at from commits c join tables t on t.table_id = c.table_id \
+             order by t.table_name, c.version"
+        }
+        "lineage" => {
+            "select f.file_id, d.dataset, p.path, x.table_name, x.version, x.n_rows, f.committed_at from ( \
+               select r.file_id, t.table_name, r.version, r.n_committed as n_rows from file_tables r \
+               join tables t on t.table_id = r.table_id where r.n_committed > 0 \
+               union all \
+               select r.file_id, t.table_name || '__quarantine', r.quarantine_version, r.n_quarantined \
+               from file_tables r join tables t on t.table_id = r.table_id where r.n_quarantined > 0) x \
+             join files f on f.file_id = x.file_id join paths p on p.path_id = f.path_id \
+             join datasets d on d.dataset_id = f.dataset_id where f.state = 'committed' \
+             order by f.file_id, x.table_name"
+        }
+        "strays" => {
+            "select z.landing, s.path, s.reason, s.detail, s.size_bytes, s.since from strays s \
+             join zones z on z.zone_id = s.zone_id order by z.landing, s.path"
+        }
+        "leases" => {
+            "select l.lane, d.dataset, l.last_seq, \
+             (select count(*) from jobs j where j.lane_id = l.lane_id and j.open = 1), l.owner, l.leased_until \
+             from lanes l join datasets d on d.dataset_id = l.dataset_id order by l.lane"
+        }
+        "pins" => {
+            "select t.table_name, p.schema_json, p.pinned_at from pins p \
+             join tables t on t.table_id = p.table_id order by t.table_name"
+        }
+        _ => return None,
+    })
+}
+
+impl Store {
+    /// The whole of a system table; `None` if there is none of that name. The
+    /// rows are held in memory.
+    pub async fn system_table(&self, name: &str) -> Result<Option<Rows>> {
+        let (Some(table), Some(sql)) = (SYSTEM_TABLES.iter().find(|t| t.name == name), statement(name))
+        else {
+            return Ok(None);
+        };
+        let found = sqlx::query(sql).fetch_all(self.readers()).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for row in &found {
+            match name {
+                "expectations" => unfold_expectations(row, &mut rows)?,
+                "column_stats" => unfold_column_stats(row, &mut rows)?,
+                _ => rows.push(values(row, table.columns)?),
+            }
+        }
+        Ok(Some(Rows { columns: table.columns, rows }))
+    }
+}
+
+fn values(row: &Row, columns: &[SystemColumn]) -> Result<Vec<Value>> {
+    let value = |(i, column): (usize, &SystemColumn)| -> Result<Value> {
+        Ok(match column.kind {
+            ColumnKind::Int | ColumnKind::TimeMs => row.try_get::<Option<i64>, _>(i)?.into(),
+            ColumnKind::Float => row.try_get::<Option<f64>, _>(i)?.into(),
+            ColumnKind::Text => row.try_get::<Option<String>, _>(i)?.into(),
+            ColumnKind::Bool => row.try_get::<Option<bool>, _>(i)?.into(),
+        })
+    };
+    columns.iter().enumerate().map(value).collect()
+}
+
+fn unfold_expectations(row: &Row, rows: &mut Vec<Vec<Value>>) -> Result<()> {
+    let file_id: i64 = row.try_get(0)?;
+    let committed_at: Option<i64> = row.try_get(1)?;
+    let results: Vec<ExpectationResult> = serde_json::from_str(row.try_get(2)?)
+        .map_err(|e| Error::corrupt(format!("the expectations of f{file_id} are not readable ({e})")))?;
+    rows.extend(results.into_iter().map(|r| {
+        vec![
+            file_id.into(),
+            r.table.to_string().into(),
+            r.name.into(),
+            r.on_fail.into(),
+            r.n_checked.into(),
+            r.n_failed.into(),
+            Value::from(r.first_rows).to_string().into(),
+            r.sample.into(),
+            committed_at.into(),
+        ]
+    }));
+    Ok(())
+}
+
+fn unfold_column_stats(row: &Row, rows: &mut Vec<Vec<Value>>) -> Result<()> {
+    let file_id: i64 = row.try_get(0)?;
+    let damaged = |what: &str| Error::corrupt(format!("the column statistics of f{file_id} are not {what}"));
+    let stats: Value = serde_json::from_str(row.try_get(2)?).map_err(|_| damaged("JSON"))?;
+    let tables = stats.as_object().ok_or_else(|| damaged("an object of tables"))?;
+    for (table, columns) in tables {
+        let columns = columns.as_object().ok_or_else(|| damaged("an object of columns"))?;
+        for (column, figures) in columns {
+            let figure = |name: &str| figures.get(name).cloned().unwrap_or(Value::Null);
+            let integer = |name: &str| figure(name).as_i64().into();
+            rows.push(vec![
+                file_id.into(),
+                table.as_str().into(),
+                column.as_str().into(),
+                integer("count"),
+                integer("nulls"),
+                as_text(figure("min")),
+                as_text(figure("max")),
+                figure("mean").as_f64().into(),
+                integer("distinct"),
+            ]);
+        }
+    }
+    Ok(())
+}
+
+/// A least or greatest value as text, whatever its kind.
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::Null | Value::String(_) => value,
+        other => other.to_string().into(),
+    }
+}

@@ -1,0 +1,194 @@
+//! What the ledger keeps of tables: the commits that were made, how many rows
+//! files bring, and the schemas that were pinned when a table began.
+
+use lakegate_domain::{DatasetName, LaneName, Seq, TableName};
+use sqlx::Row as _;
+
+use crate::bulk;
+use crate::error::Result;
+use crate::intern::{self, Tables, parse_table};
+use crate::sqlite::Connection;
+use crate::store::{Millis, Store, signed, unsigned};
+
+/// One commit to a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitRecord {
+    pub table: TableName,
+    /// The version that it made.
+    pub version: i64,
+    pub lane: LaneName,
+    /// The token: every seq of the lane up to this one is in the table.
+    pub seq: Seq,
+    /// Landed files whose rows it holds.
+    pub n_files: u32,
+    pub n_rows: u64,
+    /// Data files added and removed.
+    pub n_added: u32,
+    pub n_removed: u32,
+    pub size_bytes: u64,
+    /// `ingest`, `compact`, `replay`, `quarantine`, …
+    pub operation: String,
+    pub at: Millis,
+}
+
+/// A schema that a table was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub table: TableName,
+    pub schema_json: String,
+    pub pinned_at: Millis,
+}
+
+impl Store {
+    /// Records commits that no file was finished with: upkeep. A version that
+    /// is known already is overwritten.
+    pub async fn record_commits(&self, commits: &[CommitRecord]) -> Result<()> {
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        record(&mut tx, &mut Tables::default(), commits).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The rows that the dataset's last committed files brought to one table,
+    /// newest first, at most `last_n`.
+    pub async fn committed_row_counts(
+        &self,
+        dataset: &DatasetName,
+        table: &str,
+        last_n: u32,
+    ) -> Result<Vec<u64>> {
+        let mut tx = self.read().await?;
+        let Some(table_id) = intern::find_table(&mut tx, &dataset.table(table)).await? else {
+            return Ok(Vec::new());
+        };
+        let rows = sqlx::query(
+            "select r.n_committed from file_tables r join files f on f.file_id = r.file_id \
+             where r.table_id = ? and f.state = 'committed' order by r.file_id desc limit ?",
+        )
+        .bind(table_id)
+        .bind(i64::from(last_n))
+        .fetch_all(&mut *tx)
+        .await?;
+        rows.iter().map(|row| Ok(unsigned(row.try_get(0)?))).collect()
+    }
+
+    /// The table's pinned schema, if any.
+    pub async fn pinned(&self, table: &TableName) -> Result<Option<String>> {
+        let row = sqlx::query(
+            "select p.schema_json from pins p join tables t on t.table_id = p.table_id where t.table_name = ?",
+        )
+        .bind(table.to_string())
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(row.map(|r| r.try_get(0)).transpose()?)
+    }
+
+    /// Pins a schema if the pinned one is still `expected_previous` (`None`: if
+    /// there is none yet). `false`, and nothing changed, if it is another.
+    pub async fn pin(
+        &self,
+        table: &TableName,
+        schema_json: &str,
+        expected_previous: Option<&str>,
+        now: Millis,
+    ) -> Result<bool> {
+        let mut tx = self.write().await?;
+        let table_id = Tables::default().id(&mut tx, table).await?;
+        let done =
+            match expected_previous {
+                None => {
+                    sqlx::query(
+                        "insert into pins (table_id, schema_json, pinned_at) values (?, ?, ?) \
+                     on conflict (table_id) do nothing",
+                    )
+                    .bind(table_id)
+                    .bind(schema_json)
+                    .bind(now.0)
+                    .execute(&mut *tx)
+                    .await?
+                }
+                Some(previous) => sqlx::query(
+                    "update pins set schema_json = ?, pinned_at = ? where table_id = ? and schema_json = ?",
+                )
+                .bind(schema_json)
+                .bind(now.0)
+                .bind(table_id)
+                .bind(previous)
+                .execute(&mut *tx)
+                .await?,
+            };
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Every pinned schema, by table.
+    pub async fn pins(&self) -> Result<Vec<Pin>> {
+        let rows = sqlx::query(
+            "select t.table_name, p.schema_json, p.pinned_at from pins p \
+             join tables t on t.table_id = p.table_id order by t.table_name",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Pin {
+                    table: parse_table(row.try_get(0)?)?,
+                    schema_json: row.try_get(1)?,
+                    pinned_at: Millis(row.try_get(2)?),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Records commits inside a transaction.
+pub(crate) async fn record(
+    conn: &mut Connection,
+    tables: &mut Tables,
+    commits: &[CommitRecord],
+) -> Result<()> {
+    let mut rows = Vec::with_capacity(commits.len());
+    for commit in commits {
+        rows.push((tables.id(conn, &commit.table).await?, commit));
+    }
+    bulk::execute(
+        conn,
+        "insert into commits (table_id, version, lane, seq, n_files, n_rows, n_added, n_removed, size_bytes, \
+         operation, committed_at) values $rows on conflict (table_id, version) do update set \
+         lane = excluded.lane, seq = excluded.seq, n_files = excluded.n_files, n_rows = excluded.n_rows, \
+         n_added = excluded.n_added, n_removed = excluded.n_removed, size_bytes = excluded.size_bytes, \
+         operation = excluded.operation, committed_at = excluded.committed_at",
+        11,
+        &rows,
+        |b, (table_id, c)| {
+            b.put(*table_id).put(c.version).put(c.lane.0.as_str()).put(c.seq.0);
+            b.put(i64::from(c.n_files)).put(signed(c.n_rows));
+            b.put(i64::from(c.n_added)).put(i64::from(c.n_removed));
+            b.put(signed(c.size_bytes)).put(c.operation.as_str()).put(c.at.0);
+        },
+    )
+    .await?;
+    // Tables carry their newest commit, so that status need not look for it.
+    bulk::execute(
+        conn,
+        "with v (table_id, version, at) as (values $rows) update tables set last_version = v.version, \
+         last_commit_at = v.at from v where tables.table_id = v.table_id \
+         and (tables.last_commit_at is null or tables.last_commit_at <= v.at)",
+        3,
+        &newest(&rows),
+        |b, (table_id, commit)| {
+            b.put(*table_id).put(commit.version).put(commit.at.0);
+        },
+    )
+    .await
+}
+
+/// The newest commit of each table.
+fn newest<'a>(rows: &[(i64, &'a CommitRecord)]) -> Vec<(i64, &'a CommitRecord)> {
+    let mut newest = rows.to_vec();
+    newest.sort_by_key(|(table_id, c)| (*table_id, std::cmp::Reverse((c.at, c.version))));
+    newest.dedup_by_key(|(table_id, _)| *table_id);
+    newest
+}

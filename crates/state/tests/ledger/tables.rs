@@ -1,0 +1,149 @@
+//! Commits, pins, replay, the raw store's upkeep, strays and system tables.
+
+use lakegate_domain::{FileId, LaneName, RunId, Seq};
+use lakegate_state::{
+    CommitRecord, Error, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray, StrayReason,
+};
+
+use crate::*;
+
+#[tokio::test]
+async fn a_pin_is_compared_and_set() {
+    let ledger = Ledger::new().await;
+    assert_eq!(ledger.pinned(&table()).await.unwrap(), None);
+    assert!(!ledger.pin(&table(), "v2", Some("v1"), Millis(1)).await.unwrap());
+    assert!(ledger.pin(&table(), "v1", None, Millis(2)).await.unwrap());
+    assert!(!ledger.pin(&table(), "v9", None, Millis(3)).await.unwrap());
+    assert!(!ledger.pin(&table(), "v9", Some("v0"), Millis(3)).await.unwrap());
+    assert_eq!(ledger.pinned(&table()).await.unwrap().as_deref(), Some("v1"));
+    assert!(ledger.pin(&table(), "v2", Some("v1"), Millis(4)).await.unwrap());
+    let pins = ledger.pins().await.unwrap();
+    assert_eq!(pins.len(), 1);
+    assert_eq!(
+        (&pins[0].table, pins[0].schema_json.as_str(), pins[0].pinned_at),
+        (&table(), "v2", Millis(4))
+    );
+}
+
+#[tokio::test]
+async fn row_counts_are_of_the_newest_committed_files() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "1"), arrival("b", "2"), arrival("c", "3")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    let outcomes: Vec<Outcome> = claim
+        .jobs
+        .iter()
+        .map(|job| Outcome { tables: vec![rows(table(), job.seq.0.unsigned_abs() * 10)], ..outcome(job) })
+        .collect();
+    ledger.finish(&lane(), "w", &outcomes, &[], RUN, Millis(3)).await.unwrap();
+    let counts = async |table: &str, n| ledger.committed_row_counts(&dataset(), table, n).await.unwrap();
+    assert_eq!(counts("positions", 2).await, [30, 20]);
+    assert_eq!(counts("other", 2).await, Vec::<u64>::new());
+    // What was replaced is no measure.
+    ledger.take(&[arrival("c", "4")]).await;
+    ledger.drain("w", 4).await;
+    assert_eq!(counts("positions", 9).await, [3, 20, 10]);
+}
+
+#[tokio::test]
+async fn replay_goes_through_what_the_tables_hold_in_order() {
+    let ledger = Ledger::new().await;
+    assert!(ledger.replayable(&dataset()).await.unwrap().is_empty());
+    ledger.take(&[arrival("a", "1"), arrival("b", "2"), arrival("c", "3"), arrival("d", "1")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    ledger.park(FileId(1), claim.jobs[0].job_id, &malformed(), None, Millis(3)).await.unwrap();
+    ledger.drain("w", 3).await;
+    ledger.take(&[arrival("b", "5")]).await;
+    ledger.drain("w", 4).await;
+    let all = lakegate_state::Filter { all: true, ..Default::default() };
+    ledger.redrive(&all, false, Millis(5)).await.unwrap();
+    ledger.drain("w", 6).await;
+    ledger.raw_gone(&[FileId(3)]).await.unwrap();
+    assert_eq!(ledger.states().await, "f1 committed, f2 replaced, f3 committed, f4 duplicate, f5 committed");
+
+    let replayable = ledger.replayable(&dataset()).await.unwrap();
+    let listed: Vec<_> = replayable.iter().map(|r| (r.job.file_id.0, r.job.seq.0, r.has_raw)).collect();
+    assert_eq!(listed, [(3, 3, false), (5, 4, true), (1, 5, true)]);
+
+    assert_eq!(ledger.next_replay_seq(&dataset(), Millis(7)).await.unwrap(), Seq(1));
+    assert_eq!(ledger.next_replay_seq(&dataset(), Millis(7)).await.unwrap(), Seq(2));
+    let again =
+        Outcome { tables: vec![rows(dataset().table("new"), 8)], n_read: 8, ..outcome(&replayable[1].job) };
+    let stale = Outcome { file_id: FileId(2), ..again.clone() };
+    let made = CommitRecord {
+        lane: LaneName::replay(&dataset()),
+        operation: "replay".into(),
+        ..commit(dataset().table("new"), 0, 2, 8)
+    };
+    ledger.finish_replay(&dataset(), &[again.clone(), stale], &[made], RunId(5), Millis(8)).await.unwrap();
+    assert_eq!(ledger.rows_of(FileId(5)).await.unwrap(), again.tables);
+    let file = ledger.file(FileId(5)).await.unwrap().unwrap();
+    assert_eq!((file.n_rows, file.run, file.committed_at), (Some(8), Some(RunId(5)), Some(Millis(4))));
+    assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().n_rows, Some(3));
+    let lineage = ledger.system_table("lineage").await.unwrap().unwrap().rows;
+    let new = dataset().table("new").to_string();
+    let line = lineage.iter().find(|row| row[3] == new.as_str()).unwrap();
+    assert_eq!((&line[0], &line[4]), (&5.into(), &0.into()));
+    // The ingest lane goes on where it was.
+    assert_eq!(ledger.take(&[arrival("z", "z")]).await, [queued(6, 6)]);
+}
+
+#[tokio::test]
+async fn raw_bytes_move_and_go() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "1"), arrival("b", "1"), arrival("c", "3")]).await;
+    let whole = RawRef { pack: "w/c".into(), offset: 0, stored_bytes: 10, method: "whole".into() };
+    ledger.move_raw(&[(FileId(3), whole.clone())], Millis(2)).await.unwrap();
+    ledger.raw_gone(&[FileId(1)]).await.unwrap();
+    let kept = ledger.raw_refs().await.unwrap();
+    let listed: Vec<_> = kept.iter().map(|e| (e.file_id.0, e.state.name(), e.raw.clone())).collect();
+    assert_eq!(listed, [(2, "duplicate", arrival("", "").raw), (3, "queued", whole)]);
+    assert!(ledger.file(FileId(1)).await.unwrap().unwrap().raw_gone);
+}
+
+#[tokio::test]
+async fn strays_are_the_last_listing_and_remember_since_when() {
+    let ledger = Ledger::new().await;
+    let stray = |path: &str, reason| Stray { path: path.into(), reason, detail: "d".into(), size_bytes: 4 };
+    let (unmatched, ambiguous) = (StrayReason::Unmatched, StrayReason::Ambiguous);
+    ledger.strays("z1", &[stray("a", unmatched), stray("b", unmatched)], Millis(1)).await.unwrap();
+    ledger.strays("z2", &[stray("a", unmatched)], Millis(1)).await.unwrap();
+    ledger.strays("z1", &[stray("a", unmatched), stray("c", unmatched)], Millis(2)).await.unwrap();
+    ledger.strays("z2", &[stray("a", ambiguous)], Millis(3)).await.unwrap();
+    let list = ledger.list_strays().await.unwrap();
+    let listed: Vec<_> =
+        list.iter().map(|s| (s.landing.as_str(), s.stray.path.as_str(), s.stray.reason, s.since.0)).collect();
+    assert_eq!(listed, [("z1", "a", unmatched, 1), ("z1", "c", unmatched, 2), ("z2", "a", ambiguous, 3)]);
+    ledger.strays("z1", &[], Millis(4)).await.unwrap();
+    ledger.strays("unheard of", &[], Millis(4)).await.unwrap();
+    assert_eq!(ledger.list_strays().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_must_have_begun() {
+    let ledger = Ledger::new().await;
+    let run = ledger.start_run("maintain", None, Millis(1)).await.unwrap();
+    ledger.end_run(run, RunStatus::Failed, 0, 0, Some("disk".into()), Millis(2)).await.unwrap();
+    let unknown = ledger.end_run(RunId(99), RunStatus::Failed, 0, 0, None, Millis(2)).await;
+    assert!(matches!(unknown, Err(Error::Corrupt { .. })), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn every_system_table_can_be_read_and_is_described() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "1"), arrival("b", "2")]).await;
+    ledger.claim_all("w", 2).await.unwrap();
+    ledger.pin(&table(), "{}", None, Millis(1)).await.unwrap();
+    for expected in SYSTEM_TABLES {
+        let found = ledger.system_table(expected.name).await.unwrap().unwrap();
+        assert_eq!(found.columns, expected.columns, "{}", expected.name);
+        for row in &found.rows {
+            assert_eq!(row.len(), expected.columns.len(), "{}", expected.name);
+        }
+        assert!(expected.doc.ends_with('.') && expected.columns.iter().all(|c| c.doc.ends_with('.')));
+    }
+    assert!(ledger.system_table("tables").await.unwrap().is_none());
+    let leases = ledger.system_table("leases").await.unwrap().unwrap().rows;
+    let lease = serde_json::json!(["lakegate/transit.bus/ingest", "transit.bus", 2, 2, "w", 1002]);
+    assert_eq!(leases, [lease.as_array().unwrap().clone()]);
+}
