@@ -61,6 +61,10 @@ pub struct Session {
     system: Arc<dyn SystemTables>,
 }
 
+/// Least memory for a core to be worth using: with less, what cores hold at the
+/// same time is more than spilling can make up for.
+const PARTITION_BYTES: u64 = 32 << 20;
+
 /// Most that a sort keeps back, per core, to merge what it has spilled.
 const SORT_RESERVE_BYTES: u64 = 10 << 20;
 
@@ -95,11 +99,13 @@ impl Session {
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(catalog, schema);
-        let partitions = config.target_partitions() as u64;
+        let cores = config.target_partitions() as u64;
+        let partitions = (memory_bytes / PARTITION_BYTES).clamp(1, cores);
         let options = config.options_mut();
         options.execution.time_zone = Some("UTC".into());
+        options.execution.target_partitions = partitions as usize;
         // A small limit must not be eaten by what sorts keep back.
-        let reserve = (memory_bytes / (8 * partitions)).clamp(64 << 10, SORT_RESERVE_BYTES);
+        let reserve = (memory_bytes / (16 * partitions)).clamp(64 << 10, SORT_RESERVE_BYTES);
         options.execution.sort_spill_reservation_bytes = reserve as usize;
         options.execution.parquet.pushdown_filters = true;
         options.sql_parser.collect_spans = true;

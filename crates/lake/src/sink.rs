@@ -147,9 +147,9 @@ impl Sink {
     fn close(&mut self, file: OpenFile) -> Result<()> {
         let OpenFile { mut writer, path, partition, n_rows } = file;
         let metadata = writer.finish()?;
-        let inner = writer.into_inner_checked()?;
-        inner.sync_all()?;
-        let size_bytes = inner.metadata()?.len();
+        let file = writer.inner();
+        file.sync_all()?;
+        let size_bytes = file.metadata()?.len();
         let schema = data_schema(&self.schema, &self.partition_columns);
         let stats = stats_json(&schema, &metadata, n_rows).to_string();
         self.done.push(AddFile { path, partition_values: partition, size_bytes, n_rows, stats });
@@ -192,16 +192,6 @@ impl Sink {
 pub fn remove_files(folder: &Path, files: &[AddFile]) {
     for f in files {
         let _ = fs::remove_file(folder.join(&f.path));
-    }
-}
-
-trait CheckedInner {
-    fn into_inner_checked(self) -> Result<File>;
-}
-
-impl CheckedInner for ArrowWriter<File> {
-    fn into_inner_checked(self) -> Result<File> {
-        Ok(self.into_inner()?)
     }
 }
 

@@ -5,7 +5,7 @@ use lakegate_domain::Code;
 use lakegate_domain::model::Ragged;
 
 use super::Layout;
-use super::seams::Seams;
+use super::seams::{Seams, find};
 use crate::encoding::{Place, check_text};
 use crate::error::{Error, Result};
 use crate::text::{Cell, Notation, TextBatch};
@@ -177,14 +177,13 @@ impl<'a> Rows<'a> {
         let side_from = self.side.len();
         let mut from = open + 1;
         let close = loop {
-            let Some(n) = memchr::memchr(quote, &text[from..]) else {
+            let Some(at) = find(text, from, quote) else {
                 let here = self.place.advanced(&text[..open], self.layout.newline);
                 return Err(Error::new(
                     Code::Malformed,
                     format!("{here}: the quote that opens here is never closed: {}", self.excerpt(open)),
                 ));
             };
-            let at = from + n;
             if text.get(at + 1) != Some(&quote) {
                 break at;
             }

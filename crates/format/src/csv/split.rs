@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lakegate_domain::Code;
 use lakegate_domain::model::{Csv, Ragged};
 
+use super::seams::Seams;
 use super::{Layout, head, without_cr};
 use crate::encoding::{Bytestream, Place, Window};
 use crate::error::{Error, Result};
@@ -109,24 +110,34 @@ impl Splitter {
         }
     }
 
-    /// Hops from quote to quote; between a closed and an open one the last line
-    /// end is where the chunk may be cut.
+    /// Goes from quote to quote and line end to line end; the last line end
+    /// outside quotes is where the chunk may be cut.
     fn scan_quotes(&self, data: &[u8], scan: &mut Scan, quote: u8) {
+        let mut seams = Seams::new(data, quote, self.layout.newline);
+        seams.seek(scan.at);
         loop {
-            if scan.open.is_some() && !close(data, scan, quote, self.window.at_end()) {
+            let at = seams.next();
+            if at == data.len() {
+                scan.at = at;
                 return;
             }
-            let next = memchr::memchr(quote, &data[scan.at..]).map(|n| scan.at + n);
-            let until = next.unwrap_or(data.len());
-            if let Some(n) = memchr::memrchr(self.layout.newline, &data[scan.at..until]) {
-                scan.cut = scan.at + n + 1;
+            if data[at] != quote {
+                if scan.open.is_none() {
+                    scan.cut = at + 1;
+                }
+            } else if scan.open.is_none() {
+                if self.layout.opens(data, at) {
+                    scan.open = Some(at);
+                }
+            } else if data.get(at + 1) == Some(&quote) {
+                seams.next();
+            } else if at + 1 == data.len() && !self.window.at_end() {
+                // It cannot be told yet from a doubled one.
+                scan.at = at;
+                return;
+            } else {
+                scan.open = None;
             }
-            scan.at = until;
-            let Some(at) = next else { return };
-            if self.layout.opens(data, at) {
-                scan.open = Some(at);
-            }
-            scan.at = at + 1;
         }
     }
 

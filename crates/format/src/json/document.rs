@@ -81,7 +81,7 @@ impl Document {
                 self.window.skip(1);
                 if self.peek()? == Some(b']') {
                     self.window.skip(1);
-                    return self.last(0, 0).map(Some);
+                    return self.last(0, 0, 0).map(Some);
                 }
             }
             Stage::Between => match self.peek()? {
@@ -97,106 +97,70 @@ impl Document {
                 None => return Err(self.cut_short("inside its array of records")),
             },
         }
-        self.peek()?;
-        self.records().map(Some)
+        match self.peek()? {
+            Some(b'{') => self.records().map(Some),
+            Some(b']') => Err(self.fault(0, "a `,` and no record behind it")),
+            Some(found) => {
+                let row = self.n_rows + 1;
+                Err(self.fault(0, &format!("row {row}: expected an object (`{{`), found {}", kind_of(found))))
+            }
+            None => Err(self.cut_short("inside its array of records")),
+        }
     }
 
-    /// Cuts the records that begin here.
+    /// Cuts the records that begin here. Only brackets and strings are looked
+    /// at; what else stands between records is for the parser to judge.
     fn records(&mut self) -> Result<TextChunk> {
         let single = self.stage == Stage::Single;
+        let mut nesting = if single { Nesting::default() } else { Nesting::in_array() };
         let mut want = self.chunk_bytes;
-        let (mut at, mut start, mut cut) = (0, 0, 0);
-        let mut n_rows = 0;
-        let mut inside: Option<Nesting> = None;
-        let mut after_record = false;
+        let mut at = 0;
         loop {
             self.window.fill(want)?;
-            loop {
-                let data = self.window.data();
-                if let Some(nesting) = &mut inside {
-                    match nesting.read(data, at) {
-                        Step::Ended(end) => {
-                            (at, cut) = (end, end);
-                            n_rows += 1;
-                            inside = None;
-                            if single {
-                                return self.last(cut, n_rows);
-                            }
-                            after_record = true;
-                            if cut >= self.chunk_bytes {
-                                return Ok(self.chunk(cut, n_rows));
-                            }
-                        }
-                        Step::More => {
-                            at = data.len();
-                            break;
-                        }
-                        Step::TooDeep(at) => return Err(self.too_deep(at)),
-                        Step::Mismatch(at) => return Err(self.mismatch(at)),
-                    }
-                    continue;
+            let data = self.window.data();
+            match nesting.read(data, at, self.chunk_bytes) {
+                Step::Ended(end) if single => return self.last(end, end, 1),
+                Step::Ended(end) => {
+                    // More than white space behind the last record is the
+                    // parser's, which finds the mistake.
+                    let cut = nesting.last_end;
+                    let is_bare = skip_space(data, cut) == end - 1;
+                    return self.last(if is_bare { cut } else { end - 1 }, end, nesting.n_ended);
                 }
-                at = skip_space(data, at);
-                let Some(&found) = data.get(at) else { break };
-                match (after_record, found) {
-                    (true, b',') => {
-                        at += 1;
-                        after_record = false;
-                    }
-                    (true, b']') => {
-                        return self.last_before(cut, at + 1, n_rows);
-                    }
-                    (true, _) => {
-                        return Err(self.fault(
-                            at,
-                            &format!("expected `,` or `]` after a record, found {}", shown(found)),
-                        ));
-                    }
-                    (false, b'{') => {
-                        start = at;
-                        inside = Some(Nesting::default());
-                    }
-                    (false, b']') => return Err(self.fault(at, "a `,` and no record behind it")),
-                    (false, _) => {
-                        let row = self.n_rows + n_rows + 1;
-                        let what = format!("row {row}: expected an object (`{{`), found {}", kind_of(found));
-                        return Err(self.fault(at, &what));
-                    }
+                Step::More(_) if !single && nesting.last_end >= self.chunk_bytes => {
+                    return Ok(self.chunk(nesting.last_end, nesting.n_ended));
                 }
+                Step::More(read) => at = read,
+                Step::TooDeep(at) => return Err(self.too_deep(at)),
+                Step::Mismatch(at) => return Err(self.mismatch(at)),
             }
-            let len = self.window.data().len();
+            // A single record's own values are not records.
+            let cut = if single { 0 } else { nesting.last_end };
+            let row = self.n_rows + 1 + if single { 0 } else { nesting.n_ended };
+            let len = data.len();
             if self.window.at_end() {
-                return Err(match &inside {
-                    Some(nesting) if nesting.in_string() => self.cut_short("inside a string"),
-                    Some(nesting) => self.cut_short(&format!(
-                        "inside row {}, {} levels deep",
-                        self.n_rows + n_rows + 1,
-                        nesting.depth()
-                    )),
-                    None => self.cut_short("inside its array of records"),
+                return Err(match nesting.depth() {
+                    _ if nesting.in_string() => self.cut_short(&format!("inside a string of row {row}")),
+                    1 if !single => self.cut_short("inside its array of records"),
+                    depth => self.cut_short(&format!("inside row {row}, {depth} levels deep")),
                 });
             }
             if cut > 0 && len >= self.chunk_bytes {
-                return Ok(self.chunk(cut, n_rows));
+                return Ok(self.chunk(cut, nesting.n_ended));
             }
-            if inside.is_some() && len - start > self.record_cap {
+            if len - cut > self.record_cap {
+                let between = data[cut..].iter().take_while(|b| **b == b',' || syntax::is_space(**b)).count();
                 return Err(Error::new(
                     Code::RecordTooLong,
                     format!(
-                        "row {} ({}): the record that begins here is longer than {} bytes (the cap `record`; {} read)",
-                        self.n_rows + n_rows + 1,
-                        self.window.place_of(start),
+                        "row {row} ({}): the record that begins here is longer than {} bytes (the cap `record`; {} read)",
+                        self.window.place_of(cut + between),
                         self.record_cap,
-                        len - start
+                        len - cut - between
                     ),
                 ));
             }
-            if inside.is_none() && cut == 0 {
-                // Nothing but white space: it need not be kept.
-                self.window.skip(at);
-                at = 0;
-            }
-            want = (2 * len).clamp(want, (start + self.record_cap + 1).max(want));
+            want = (2 * len).clamp(want, (cut + self.record_cap + 1).max(want));
         }
     }
 
@@ -208,13 +172,8 @@ impl Document {
         TextChunk::new(text, place, Grammar::Elements { first_row, record_cap: self.record_cap })
     }
 
-    /// The last chunk, with which the records end.
-    fn last(&mut self, len: usize, n_rows: u64) -> Result<TextChunk> {
-        self.last_before(len, len, n_rows)
-    }
-
-    /// The last chunk; the records' array ends at `end`.
-    fn last_before(&mut self, len: usize, end: usize, n_rows: u64) -> Result<TextChunk> {
+    /// The last chunk, of `len` bytes; what held the records ends at `end`.
+    fn last(&mut self, len: usize, end: usize, n_rows: u64) -> Result<TextChunk> {
         let chunk = self.chunk(len, n_rows);
         self.window.skip(end - len);
         self.finish()?;
@@ -368,13 +327,13 @@ impl Document {
             Some(b'{' | b'[' | b'"') => {
                 let mut nesting = Nesting::default();
                 loop {
-                    match nesting.read(self.window.data(), 0) {
+                    match nesting.read(self.window.data(), 0, usize::MAX) {
                         Step::Ended(end) => {
                             self.window.skip(end);
                             return Ok(());
                         }
-                        Step::More if self.window.at_end() => return Err(self.cut_short("inside a value")),
-                        Step::More => {
+                        Step::More(_) if self.window.at_end() => return Err(self.cut_short("inside a value")),
+                        Step::More(_) => {
                             self.window.skip(self.window.data().len());
                             self.window.fill(self.chunk_bytes)?;
                         }

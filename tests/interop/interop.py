@@ -1,0 +1,329 @@
+"""Every table of every example, as four readers see it.
+
+Each example is copied to a temporary folder, its fixtures' inputs are put into
+the landing folders, and the lakegate binary loads them. Then each table is read
+by delta-rs for Python, DuckDB, Polars and `lakegate sql`; they must agree on
+the number of rows and, for each column, on its type, its nulls, the sum of its
+numbers or times and a checksum of its texts that does not depend on order. All
+of it is done twice: as the tables were loaded, and after compaction and a
+checkpoint, which readers take other ways through.
+
+Exit code 1 says that something disagrees; 2 that it could not be tested.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime as dt
+import decimal
+import hashlib
+import importlib.util
+import io
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import deltalake
+import duckdb
+import polars
+import pyarrow as pa
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is compared of one column."""
+
+    kind: str
+    n_null: int
+    #: Empty texts: a CSV cannot tell them from nulls.
+    n_empty: int
+    #: Sum of numbers, or of times in microseconds.
+    total: float | int | None
+    #: Sum of the hashes of texts, modulo 2^64.
+    checksum: int | None
+
+    def agrees(self, other: "Column", csv_side: bool) -> bool:
+        if self.kind != other.kind or self.checksum != other.checksum:
+            return False
+        if csv_side:
+            if self.n_null + self.n_empty != other.n_null + other.n_empty:
+                return False
+        elif (self.n_null, self.n_empty) != (other.n_null, other.n_empty):
+            return False
+        if isinstance(self.total, float) or isinstance(other.total, float):
+            return math.isclose(self.total, other.total, rel_tol=1e-9, abs_tol=1e-9)
+        return self.total == other.total
+
+
+def kind_of(field: pa.Field) -> str:
+    t = field.type
+    if pa.types.is_boolean(t):
+        return "bool"
+    if pa.types.is_integer(t):
+        return "int"
+    if pa.types.is_floating(t):
+        return "float"
+    if pa.types.is_decimal(t):
+        return "decimal"
+    if pa.types.is_date(t):
+        return "date"
+    if pa.types.is_timestamp(t):
+        return "timestamp"
+    if pa.types.is_list(t) or pa.types.is_large_list(t) or pa.types.is_list_view(t):
+        return "list"
+    if pa.types.is_binary(t) or pa.types.is_large_binary(t) or pa.types.is_binary_view(t):
+        return "binary"
+    return "text"
+
+
+def micros(value: dt.datetime) -> int:
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=dt.timezone.utc)
+    return (value - EPOCH) // dt.timedelta(microseconds=1)
+
+
+def hashed(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def summary(kind: str, values: list) -> Column:
+    """Sums up the values of a column, given as Python values or None."""
+    given = [v for v in values if v is not None]
+    n_null = len(values) - len(given)
+    if kind in ("int", "bool"):
+        return Column(kind, n_null, 0, sum(int(v) for v in given), None)
+    if kind == "float":
+        finite = [float(v) for v in given if math.isfinite(v)]
+        odd = sum(hashed(repr(float(v))) for v in given if not math.isfinite(v)) & MASK
+        return Column(kind, n_null, 0, math.fsum(finite), odd)
+    if kind == "decimal":
+        scaled = sum((decimal.Decimal(v) for v in given), decimal.Decimal(0))
+        return Column(kind, n_null, 0, None, hashed(str(scaled.normalize())))
+    if kind == "date":
+        return Column(kind, n_null, 0, sum((v - EPOCH.date()).days for v in given), None)
+    if kind == "timestamp":
+        return Column(kind, n_null, 0, sum(micros(v) for v in given), None)
+    if kind == "list":
+        texts = [json.dumps(list(v), separators=(",", ":")) for v in given]
+    elif kind == "binary":
+        texts = [bytes(v).hex() for v in given]
+    else:
+        texts = [str(v) for v in given]
+    filled = [t for t in texts if t != ""]
+    return Column(kind, n_null, len(texts) - len(filled), None, sum(map(hashed, filled)) & MASK)
+
+
+def from_arrow(table: pa.Table) -> tuple[int, dict[str, Column]]:
+    return table.num_rows, {f.name: summary(kind_of(f), table.column(f.name).to_pylist()) for f in table.schema}
+
+
+def from_csv(text: str, kinds: dict[str, str]) -> tuple[int, dict[str, Column]]:
+    """Reads what `lakegate sql --format csv` wrote; the kinds are those that
+    delta-rs found, because a CSV has none."""
+
+    def value(kind: str, cell: str):
+        if cell == "":
+            return None
+        if kind == "bool":
+            return {"true": True, "false": False}[cell]
+        if kind == "int":
+            return int(cell)
+        if kind == "float":
+            return float(cell)
+        if kind == "decimal":
+            return decimal.Decimal(cell)
+        if kind == "date":
+            return dt.date.fromisoformat(cell)
+        if kind == "timestamp":
+            return dt.datetime.fromisoformat(cell.replace("Z", "+00:00"))
+        if kind == "list":
+            return json.loads(cell)
+        if kind == "binary":
+            return bytes.fromhex(cell)
+        return cell
+
+    rows = list(csv.reader(io.StringIO(text)))
+    header, rows = rows[0], rows[1:]
+    return len(rows), {
+        name: summary(kinds.get(name, "text"), [value(kinds.get(name, "text"), r[i]) for r in rows])
+        for i, name in enumerate(header)
+    }
+
+
+class Readers:
+    """The four of them."""
+
+    def __init__(self, binary: Path):
+        self.binary = binary
+        # The extension lies in a Python package: nothing is downloaded.
+        package = importlib.util.find_spec("duckdb_extension_delta")
+        if package is None or package.origin is None:
+            raise SystemExit("duckdb-extension-delta is not installed; see tests/interop/requirements.txt")
+        found = sorted(Path(package.origin).parent.glob(f"extensions/v{duckdb.__version__}/delta.duckdb_extension"))
+        if not found:
+            raise SystemExit(f"duckdb-extension-delta is not for DuckDB {duckdb.__version__}; pin the same version of both")
+        self.duck = duckdb.connect()
+        self.duck.execute(f"load '{found[0]}'")
+        self.duck.execute("set timezone = 'UTC'")
+
+    def deltalake(self, folder: Path) -> pa.Table:
+        return deltalake.DeltaTable(folder).to_pyarrow_table()
+
+    def duckdb(self, folder: Path) -> pa.Table:
+        return self.duck.execute("select * from delta_scan(?)", [folder.as_uri()]).to_arrow_table()
+
+    def polars(self, folder: Path) -> pa.Table:
+        return polars.scan_delta(str(folder)).collect().to_arrow()
+
+    def lakegate(self, lake: Path, name: str) -> str:
+        quoted = ".".join(f'"{part}"' for part in name.split("."))
+        done = run(self.binary, lake, "sql", f"select * from {quoted}", "--format", "csv")
+        if done.returncode != 0:
+            raise RuntimeError(f"lakegate sql failed: {done.stderr.strip()}")
+        return done.stdout
+
+
+def run(binary: Path, lake: Path, *args: str) -> subprocess.CompletedProcess:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEGATE_")}
+    return subprocess.run(
+        [str(binary), "--lake", str(lake), *args], capture_output=True, text=True, timeout=300, env=environment
+    )
+
+
+def tables_of(lake: Path) -> list[tuple[str, Path]]:
+    root = lake / "lake" / "tables"
+    logs = sorted(root.glob("*/*/*/_delta_log"))
+    return [(".".join(log.parent.relative_to(root).parts), log.parent) for log in logs]
+
+
+def compare(readers: Readers, lake: Path, name: str, folder: Path) -> tuple[int, list[str]]:
+    """Rows of the table, and what the readers disagree on."""
+    n_rows, want = from_arrow(readers.deltalake(folder))
+    kinds = {column: c.kind for column, c in want.items()}
+    others = {
+        "duckdb": lambda: from_arrow(readers.duckdb(folder)),
+        "polars": lambda: from_arrow(readers.polars(folder)),
+        "lakegate": lambda: from_csv(readers.lakegate(lake, name), kinds),
+    }
+    wrong = []
+    for reader, read in others.items():
+        try:
+            n, got = read()
+        except Exception as e:  # noqa: BLE001 - any refusal to read is a finding
+            wrong.append(f"{reader} cannot read it: {e}")
+            continue
+        if n != n_rows:
+            wrong.append(f"{reader} sees {n} rows, deltalake {n_rows}")
+        if set(got) != set(want):
+            wrong.append(f"{reader} sees other columns: {sorted(set(got) ^ set(want))}")
+        for column in want.keys() & got.keys():
+            if not want[column].agrees(got[column], reader == "lakegate"):
+                wrong.append(f"{column}: deltalake {want[column]}, {reader} {got[column]}")
+    return n_rows, wrong
+
+
+def land(example: Path, lake: Path) -> int:
+    """Copies an example and puts its fixtures' inputs where they land."""
+    shutil.copytree(example, lake, ignore=shutil.ignore_patterns("lake", "landing", "fixtures"))
+    n_files = 0
+    for case in sorted((example / "fixtures").glob("*/*/*/input")):
+        team, dataset = case.parts[-4:-2]
+        landing = lake / "landing" / team / dataset
+        for file in sorted(f for f in case.rglob("*") if f.is_file()):
+            target = landing / file.relative_to(case)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            n_files += 1
+    return n_files
+
+
+def cases(examples: Path, data: Path | None):
+    """Name of a case, the example it starts from, and files to land beside the fixtures'."""
+    for example in sorted(p for p in examples.iterdir() if (p / "lake.yaml").is_file()):
+        yield example.name, example, []
+    if data is None:
+        return
+    legislators = sorted((data / "legislators").glob("*.json"))
+    if legislators and (examples / "legislators").is_dir():
+        yield "legislators, real files", examples / "legislators", [("demo/legislators", f) for f in legislators]
+    bottles = sorted((data / "exchange").glob("*_hy1.csv"))
+    if bottles and (examples / "bottles").is_dir():
+        yield "bottles, real files", examples / "bottles", [("ocean/bottles", f) for f in bottles]
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--binary", type=Path, required=True)
+    arguments.add_argument("--examples", type=Path, required=True)
+    arguments.add_argument("--only", help="one example by its name")
+    given = arguments.parse_args()
+    data = os.environ.get("LAKEGATE_TEST_DATA")
+    readers = Readers(given.binary.resolve())
+    n_passed = n_failed = 0
+
+    def report(ok: bool, what: str, detail: str, wrong: list[str] = ()) -> None:
+        nonlocal n_passed, n_failed
+        n_passed, n_failed = n_passed + ok, n_failed + (not ok)
+        print(f"{'ok      ' if ok else 'DIFFERS '}{what:<62}{detail:>14}")
+        for line in wrong:
+            print(f"          {line}")
+
+    print(
+        f"deltalake {deltalake.__version__}, duckdb {duckdb.__version__}, polars {polars.__version__}, "
+        f"pyarrow {pa.__version__}"
+    )
+    with tempfile.TemporaryDirectory(prefix="lakegate-interop-") as scratch:
+        for number, (name, example, extra) in enumerate(cases(given.examples, Path(data) if data else None)):
+            if given.only and given.only != example.name:
+                continue
+            lake = Path(scratch) / f"{number}_{example.name}"
+            n_files = land(example, lake)
+            if extra:
+                # Real files take the place of the fixtures'.
+                shutil.rmtree(lake / "landing")
+                n_files = len(extra)
+                for landing, file in extra:
+                    target = lake / "landing" / landing / file.name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, target)
+            done = run(readers.binary, lake, "run")
+            # 3: some of the files are meant to be parked.
+            if done.returncode not in (0, 3):
+                report(False, f"{name}: run", f"exit {done.returncode}", done.stderr.strip().splitlines())
+                continue
+            found = tables_of(lake)
+            report(bool(found), f"{name}: run", f"{n_files} files")
+            for stage in ("loaded", "maintained"):
+                if stage == "maintained":
+                    done = run(readers.binary, lake, "maintain", "--compact", "--checkpoint")
+                    if done.returncode != 0:
+                        report(False, f"{name}: maintain", f"exit {done.returncode}", done.stderr.strip().splitlines())
+                        break
+                for table, folder in found:
+                    try:
+                        n_rows, wrong = compare(readers, lake, table, folder)
+                    except Exception as e:  # noqa: BLE001 - delta-rs itself refuses it
+                        n_rows, wrong = 0, [f"deltalake cannot read it: {e}"]
+                    report(not wrong, f"{name}: {table}, {stage}", f"{n_rows} rows", wrong)
+            done = run(readers.binary, lake, "prove")
+            report(done.returncode == 0, f"{name}: prove", f"exit {done.returncode}",
+                   [] if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines())
+    print(f"\n{n_passed} passed, {n_failed} failed")
+    if n_passed + n_failed == 0:
+        print("nothing was tested: no example was found", file=sys.stderr)
+        return 2
+    return 1 if n_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
