@@ -4,6 +4,7 @@
 //! UTF-8 passes through unchecked: chunks are checked where they are parsed, on
 //! any thread. Everything else is transcoded here, in bounded memory.
 
+mod marks;
 mod place;
 mod window;
 
@@ -13,6 +14,7 @@ use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use lakegate_domain::Code;
 use lakegate_domain::model::Encoding;
 
+pub(crate) use marks::{BLOCK, marks};
 pub(crate) use place::Place;
 pub(crate) use window::Window;
 

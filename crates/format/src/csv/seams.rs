@@ -1,10 +1,9 @@
 //! Finds delimiters and line ends, 64 bytes at a time.
 
+use crate::encoding::{BLOCK, marks};
+
 const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
 const ONES: u64 = 0x0101_0101_0101_0101;
-/// Gathers the lowest bits of eight bytes into the top byte of the product.
-const GATHER: u64 = 0x0102_0408_1020_4080;
-const BLOCK: usize = 64;
 
 /// Walks over the places in a text where one of two bytes stands.
 ///
@@ -13,8 +12,8 @@ const BLOCK: usize = 64;
 /// of a block in a word, from which they are taken one by one.
 pub(super) struct Seams<'a> {
     text: &'a [u8],
-    first: u64,
-    second: u64,
+    first: u8,
+    second: u8,
     /// Where the block that `hits` describes begins.
     base: usize,
     hits: u64,
@@ -22,8 +21,7 @@ pub(super) struct Seams<'a> {
 
 impl<'a> Seams<'a> {
     pub fn new(text: &'a [u8], first: u8, second: u8) -> Self {
-        let mut seams =
-            Self { text, first: u64::from(first) * ONES, second: u64::from(second) * ONES, base: 0, hits: 0 };
+        let mut seams = Self { text, first, second, base: 0, hits: 0 };
         seams.hits = seams.mark(0);
         seams
     }
@@ -68,15 +66,10 @@ impl<'a> Seams<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn mark_block(&self, block: &[u8; BLOCK]) -> u64 {
-        let mut hits = 0;
-        for (n, word) in block.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
-            let found = zero_bytes(word ^ self.first) | zero_bytes(word ^ self.second);
-            hits |= ((found >> 7).wrapping_mul(GATHER) >> 56) << (8 * n);
-        }
-        hits
+        let (first, second) = (self.first, self.second);
+        marks(block, |b| (b == first) | (b == second))
     }
 }
 

@@ -2,14 +2,7 @@
 //! brackets alone. Whether it is JSON is for the parser to say.
 
 use super::MAX_DEPTH;
-
-const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// Gathers the lowest bits of eight bytes into the top byte of the product.
-const GATHER: u64 = 0x0102_0408_1020_4080;
-const BLOCK: usize = 64;
-/// `{` and `[` differ in this bit alone, as do `}` and `]`.
-const CASE: u8 = 0x20;
+use crate::encoding::{BLOCK, marks};
 
 /// How far into one value a stream has been read.
 #[derive(Debug, Default)]
@@ -87,19 +80,12 @@ impl Nesting {
     /// whether a string goes on behind it. `None`: the block has escapes.
     #[inline]
     fn brackets(&mut self, block: &[u8; BLOCK]) -> Option<u64> {
-        let (mut quotes, mut escapes, mut brackets) = (0, 0, 0);
-        for (n, word) in block.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
-            let folded = word | (u64::from(CASE) * ONES);
-            escapes |= zero_bytes(word ^ (u64::from(b'\\') * ONES));
-            quotes |= gathered(zero_bytes(word ^ (u64::from(b'"') * ONES))) << (8 * n);
-            let found =
-                zero_bytes(folded ^ (u64::from(b'{') * ONES)) | zero_bytes(folded ^ (u64::from(b'}') * ONES));
-            brackets |= gathered(found) << (8 * n);
-        }
-        if escapes != 0 {
+        if block.contains(&b'\\') {
             return None;
         }
+        // `{` and `[` differ in one bit alone, as do `}` and `]`.
+        let brackets = marks(block, |b| matches!(b | 0x20, b'{' | b'}'));
+        let quotes = marks(block, |b| b == b'"');
         // Each bit becomes the parity of the quotes up to it.
         let mut strings = quotes;
         for shift in [1, 2, 4, 8, 16, 32] {
@@ -162,17 +148,6 @@ impl Nesting {
         }
         None
     }
-}
-
-/// The top bit of every byte that is zero.
-#[inline(always)]
-fn zero_bytes(word: u64) -> u64 {
-    !(((word & LOW) + LOW) | word | LOW)
-}
-
-#[inline(always)]
-fn gathered(tops: u64) -> u64 {
-    (tops >> 7).wrapping_mul(GATHER) >> 56
 }
 
 #[cfg(test)]
