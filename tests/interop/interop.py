@@ -232,33 +232,59 @@ def compare(readers: Readers, lake: Path, name: str, folder: Path) -> tuple[int,
     return n_rows, wrong
 
 
-def land(example: Path, lake: Path) -> int:
-    """Copies an example and puts its fixtures' inputs where they land."""
+def copy_lake(example: Path, lake: Path) -> None:
     shutil.copytree(example, lake, ignore=shutil.ignore_patterns("lake", "landing", "fixtures"))
-    n_files = 0
+
+
+def make_upkeep_due(lake: Path) -> None:
+    """Two small files are worth compacting, every commit a checkpoint."""
+    path = lake / "lake.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("upkeep:")]
+    lines.append("upkeep: { compact_at_files: 2, checkpoint_every: 1 }")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def fixtures(example: Path) -> list[tuple[str, Path]]:
+    """The files of an example's fixtures, each with its path below `landing`."""
+    found = []
     for case in sorted((example / "fixtures").glob("*/*/*/input")):
         team, dataset = case.parts[-4:-2]
-        landing = lake / "landing" / team / dataset
         for file in sorted(f for f in case.rglob("*") if f.is_file()):
-            target = landing / file.relative_to(case)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-            n_files += 1
-    return n_files
+            found.append((f"{team}/{dataset}/{file.relative_to(case)}", file))
+    return found
 
 
 def cases(examples: Path, data: Path | None):
-    """Name of a case, the example it starts from, and files to land beside the fixtures'."""
+    """Name of a case, the example it starts from, and the files to land."""
     for example in sorted(p for p in examples.iterdir() if (p / "lake.yaml").is_file()):
-        yield example.name, example, []
+        yield example.name, example, fixtures(example)
     if data is None:
         return
     legislators = sorted((data / "legislators").glob("*.json"))
     if legislators and (examples / "legislators").is_dir():
-        yield "legislators, real files", examples / "legislators", [("demo/legislators", f) for f in legislators]
+        files = [(f"demo/legislators/{f.name}", f) for f in legislators]
+        yield "legislators, real files", examples / "legislators", files
     bottles = sorted((data / "exchange").glob("*_hy1.csv"))
     if bottles and (examples / "bottles").is_dir():
-        yield "bottles, real files", examples / "bottles", [("ocean/bottles", f) for f in bottles]
+        yield "bottles, real files", examples / "bottles", [(f"ocean/bottles/{f.name}", f) for f in bottles]
+
+
+def n_data_files(tables: list[tuple[str, Path]]) -> int:
+    return sum(len(deltalake.DeltaTable(folder).file_uris()) for _, folder in tables)
+
+
+def load(binary: Path, lake: Path, files: list[tuple[str, Path]]) -> list[str]:
+    """Lands and loads the files one by one, so that tables have several commits
+    and data files. What went wrong."""
+    for path, file in files:
+        target = lake / "landing" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        done = run(binary, lake, "run")
+        # 3: some of the files are meant to be parked.
+        if done.returncode not in (0, 3):
+            return [f"exit code {done.returncode} after {path}", *done.stderr.strip().splitlines()]
+    return []
 
 
 def main() -> int:
@@ -283,41 +309,39 @@ def main() -> int:
         f"pyarrow {pa.__version__}"
     )
     with tempfile.TemporaryDirectory(prefix="lakegate-interop-") as scratch:
-        for number, (name, example, extra) in enumerate(cases(given.examples, Path(data) if data else None)):
+        n_before = n_after = n_checkpoints = 0
+        for number, (name, example, files) in enumerate(cases(given.examples, Path(data) if data else None)):
             if given.only and given.only != example.name:
                 continue
             lake = Path(scratch) / f"{number}_{example.name}"
-            n_files = land(example, lake)
-            if extra:
-                # Real files take the place of the fixtures'.
-                shutil.rmtree(lake / "landing")
-                n_files = len(extra)
-                for landing, file in extra:
-                    target = lake / "landing" / landing / file.name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(file, target)
-            done = run(readers.binary, lake, "run")
-            # 3: some of the files are meant to be parked.
-            if done.returncode not in (0, 3):
-                report(False, f"{name}: run", f"exit {done.returncode}", done.stderr.strip().splitlines())
-                continue
-            found = tables_of(lake)
-            report(bool(found), f"{name}: run", f"{n_files} files")
+            copy_lake(example, lake)
+            wrong = load(readers.binary, lake, files)
+            tables = tables_of(lake)
+            if not tables and not wrong:
+                wrong = ["no table was made"]
+            report(not wrong, f"{name}: run", f"{len(files)} files", wrong)
             for stage in ("loaded", "maintained"):
                 if stage == "maintained":
+                    n_before += n_data_files(tables)
+                    make_upkeep_due(lake)
                     done = run(readers.binary, lake, "maintain", "--compact", "--checkpoint")
-                    if done.returncode != 0:
-                        report(False, f"{name}: maintain", f"exit {done.returncode}", done.stderr.strip().splitlines())
-                        break
-                for table, folder in found:
+                    ok = done.returncode == 0
+                    report(ok, f"{name}: maintain", f"exit {done.returncode}", [] if ok else done.stderr.splitlines())
+                    n_after += n_data_files(tables)
+                    n_checkpoints += sum((folder / "_delta_log/_last_checkpoint").is_file() for _, folder in tables)
+                for table, folder in tables:
                     try:
                         n_rows, wrong = compare(readers, lake, table, folder)
                     except Exception as e:  # noqa: BLE001 - delta-rs itself refuses it
                         n_rows, wrong = 0, [f"deltalake cannot read it: {e}"]
                     report(not wrong, f"{name}: {table}, {stage}", f"{n_rows} rows", wrong)
             done = run(readers.binary, lake, "prove")
-            report(done.returncode == 0, f"{name}: prove", f"exit {done.returncode}",
-                   [] if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines())
+            ok = done.returncode == 0
+            report(ok, f"{name}: prove", f"exit {done.returncode}", [] if ok else (done.stdout + done.stderr).splitlines())
+        if not given.only:
+            # Otherwise `maintained` would have compared the same files again.
+            report(n_after < n_before, "data files before and after compaction", f"{n_before}, {n_after}")
+            report(n_checkpoints > 0, "tables with a checkpoint", f"{n_checkpoints}")
     print(f"\n{n_passed} passed, {n_failed} failed")
     if n_passed + n_failed == 0:
         print("nothing was tested: no example was found", file=sys.stderr)

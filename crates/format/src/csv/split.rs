@@ -113,7 +113,16 @@ impl Splitter {
     /// Goes from quote to quote and line end to line end; the last line end
     /// outside quotes is where the chunk may be cut.
     fn scan_quotes(&self, data: &[u8], scan: &mut Scan, quote: u8) {
-        let mut seams = Seams::new(data, quote, self.layout.newline);
+        let newline = self.layout.newline;
+        if scan.open.is_none() {
+            // Many files have no quotes at all.
+            let until = memchr::memchr(quote, &data[scan.at..]).map_or(data.len(), |n| scan.at + n);
+            if let Some(n) = memchr::memrchr(newline, &data[scan.at..until]) {
+                scan.cut = scan.at + n + 1;
+            }
+            scan.at = until;
+        }
+        let mut seams = Seams::new(data, quote, newline);
         seams.seek(scan.at);
         loop {
             let at = seams.next();

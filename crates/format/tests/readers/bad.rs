@@ -188,3 +188,19 @@ fn records_longer_than_the_cap() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_endless_device_stops_at_the_cap() {
+    let caps = Caps { record_bytes: 1 << 20, ..Caps::default() };
+    for format in [Format::Csv(Csv::default()), Format::Ndjson] {
+        let read = Read { caps, ..reads(Some(format)) };
+        let source = Source::File("/dev/zero".into());
+        let e = open_with(source, "t", &read, &std::env::temp_dir(), 1000)
+            .unwrap()
+            .find_map(|c| c.err())
+            .unwrap();
+        assert_eq!(e.code, Code::RecordTooLong, "{e}");
+        assert!(e.message.contains("line 1"), "{e}");
+    }
+}

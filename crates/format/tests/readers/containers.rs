@@ -387,3 +387,27 @@ fn a_format_that_is_declared_is_believed() {
     let read = reads(Some(Format::Ndjson));
     assert_eq!(rows(gz(b"{\"a\":1}\n"), "t.csv", &read).unwrap(), [row(&[("a", "1")])]);
 }
+
+/// Whatever byte is damaged: rows or an error that parks the file, never a
+/// panic, and never an error of the storage, after which it would be tried again.
+#[test]
+fn any_flipped_byte_is_the_files_fault() {
+    let deflated = zip(&[("a.csv", CSV), ("b.csv.gz", &gz(CSV))]);
+    let stored = zip_by(&[("a.csv", CSV)], zip::CompressionMethod::Stored);
+    let tarred = tar(&[("a.csv", CSV), (&"long".repeat(40), CSV)]);
+    let mut n_errors = 0;
+    for whole in [deflated, stored, tarred.clone(), gz(&tarred), zst(&tarred), gz(CSV), zst(CSV)] {
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            if let Err(e) = rows(&bytes, "t.csv", &as_csv(Csv::default())) {
+                n_errors += 1;
+                assert!(
+                    !matches!(e.code, Code::Storage | Code::DiskFull | Code::Unreadable),
+                    "byte {at}: {e}"
+                );
+            }
+        }
+    }
+    assert!(n_errors > 100);
+}

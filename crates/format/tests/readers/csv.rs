@@ -280,7 +280,7 @@ proptest! {
         comment in any::<bool>(), last_newline in any::<bool>(),
     ) {
         let names: Vec<String> = (0..width).map(|n| format!("c{n}")).collect();
-        let mut text = written(&[names.clone()], &[false], newline) + &written(&rows, &quote_all, newline);
+        let mut text = written(std::slice::from_ref(&names), &[false], newline) + &written(&rows, &quote_all, newline);
         if !last_newline {
             text.truncate(text.len() - newline.len());
         }

@@ -141,3 +141,11 @@ pub fn zip_by(members: &[(&str, &[u8])], method: zip::CompressionMethod) -> Vec<
 pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     zip_by(members, zip::CompressionMethod::Deflated)
 }
+
+/// Reading may move between threads, and chunks are parsed on any.
+#[test]
+fn readers_and_chunks_are_send() {
+    fn check<T: Send>() {}
+    check::<lakegate_format::open::Reader>();
+    check::<Chunk>();
+}

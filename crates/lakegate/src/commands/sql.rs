@@ -88,10 +88,14 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
             )),
             None => Box::new(BufWriter::new(std::io::stdout())),
         };
-        shell.runtime.block_on(async {
+        let done = shell.runtime.block_on(async {
             let (_, stream) = session.query(&statement).await?;
             output::write(stream, format, &mut *out, options).await
-        })?;
+        });
+        if let Err(e) = done {
+            let text = crate::prompt::complaint(&statement, &e, shell.color);
+            return Err(Stop::Usage(text.trim_start_matches("error: ").to_string()));
+        }
         out.flush()?;
     }
     Ok(Exit::Done)

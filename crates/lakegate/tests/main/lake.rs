@@ -215,6 +215,9 @@ impl TestLake {
             let text = |key: &str| row[key].as_str().unwrap().to_string();
             columns.entry(text("name")).or_default().push(format!("{} {}", text("col"), text("kind")));
         }
+        // Where what every row carries stands among the columns depends on when a
+        // column was added; the order of the table's own columns does not.
+        columns.values_mut().for_each(|c| c.sort_by_key(|c| c.starts_with('_').then(|| c.clone())));
         let selects: String = columns.keys().map(|t| format!("select * from {t};\n")).collect();
         let mut rows = BTreeMap::new();
         if !columns.is_empty() {
