@@ -5,6 +5,7 @@
 #   LAKEGATE_BIN         the binary to test; built where it is not given
 #   LAKEGATE_TEST_DATA   real files, for the cases that need them
 set -euo pipefail
+export PYTHONDONTWRITEBYTECODE=1
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 cd "$root"

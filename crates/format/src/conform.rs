@@ -186,7 +186,7 @@ pub fn conform_text(plan: &Plan, batch: &TextBatch, first_row: u64) -> Result<Co
         batch.names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
     for target in &plan.targets {
         let column = position.get(target.spec.source()).copied();
-        if column.is_none() {
+        if column.is_none() && batch.n_rows > 0 {
             require(plan, target)?;
         }
         arrays.push(convert_column(plan, target, batch, column, first_row, &mut rescue)?);

@@ -151,10 +151,26 @@ pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions)
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let before: u64 = files.iter().filter_map(|f| f.n_rows).sum();
         let mut sink = Sink::new(&log.folder, schema.clone(), log.partition_columns(), options.clone());
+        // Rows are sorted within what fits in memory; the rest keeps its order.
+        let mut held: Vec<RecordBatch> = Vec::new();
+        let mut held_bytes = 0;
         for file in &files {
             for batch in read_file(&log.folder, &file.path)? {
-                sink.write_in(&file.partition_values, &batch?)?;
+                let batch = batch?;
+                if options.sort_by.is_empty() {
+                    sink.write_in(&file.partition_values, &batch)?;
+                    continue;
+                }
+                held_bytes += batch.get_array_memory_size();
+                held.push(crate::sink::align(&batch, &data_columns(&schema, log.partition_columns()))?);
+                if held_bytes > options.memory_bytes / 2 {
+                    write_sorted(&mut sink, &file.partition_values, &mut held, options)?;
+                    held_bytes = 0;
+                }
             }
+        }
+        if let Some(file) = files.first() {
+            write_sorted(&mut sink, &file.partition_values, &mut held, options)?;
         }
         let adds = sink.finish()?;
         let after: u64 = adds.iter().map(|a| a.n_rows).sum();
@@ -188,4 +204,22 @@ pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions)
             Err(e)
         }
     }
+}
+
+fn data_columns(schema: &arrow::datatypes::Schema, partition_columns: &[String]) -> arrow::datatypes::SchemaRef {
+    let fields: Vec<_> =
+        schema.fields().iter().filter(|f| !partition_columns.contains(f.name())).cloned().collect();
+    std::sync::Arc::new(arrow::datatypes::Schema::new(fields))
+}
+
+fn write_sorted(
+    sink: &mut Sink,
+    partition: &[(String, Option<String>)],
+    held: &mut Vec<RecordBatch>,
+    options: &SinkOptions,
+) -> Result<()> {
+    let Some(first) = held.first() else { return Ok(()) };
+    let all = arrow::compute::concat_batches(&first.schema(), held.iter())?;
+    held.clear();
+    sink.write_in(partition, &crate::sink::sorted(all, &options.sort_by)?)
 }

@@ -71,7 +71,12 @@ fn one_table(ctx: &Context, table: &TableName, kinds: Kinds, done: &mut Upkeep) 
     let due = version.saturating_sub(checkpointed) >= rules.checkpoint_every;
     if kinds.compact && !kinds.dry_run && version >= rules.compact_at_files as u64 {
         let mut log = ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, table, &lanes))?;
-        let options = sink_options(ctx, &[]);
+        let sort_by = ctx
+            .lake
+            .dataset(&table.dataset())
+            .and_then(|d| d.tables.get(&table.table).or(d.any_table.as_ref()).map(|t| t.sort_by.clone()))
+            .unwrap_or_default();
+        let options = sink_options(ctx, &sort_by);
         match ctx.runtime.block_on(compact(&mut log, rules.compact_at_files, &options)) {
             Ok(Compaction { version: Some(version), n_added, n_removed, size_bytes }) => {
                 ctx.failpoints.pass(failpoint::COMPACTED);

@@ -20,6 +20,7 @@ use crate::ingest::outcome::Counts;
 use crate::ingest::prepare::{STREAM_OVER_BYTES, prepare};
 use crate::ingest::tables::Tables;
 use crate::ingest::{env, grown_schema, outcomes, sink_options, write_rows};
+use crate::worker::Worker;
 
 /// What a replay came to.
 #[derive(Debug, Default)]
@@ -48,6 +49,7 @@ pub fn replay(
     only: &[FileId],
     progress: &dyn Fn(usize, usize),
 ) -> Result<Replayed, Failure> {
+    settle(ctx, dataset)?;
     let lane = LaneName::replay(&dataset.name);
     let mut jobs: Vec<Job> = ctx.block(ctx.store.replayable(&dataset.name))?.into_iter().map(|r| r.job).collect();
     let all = only.is_empty();
@@ -84,6 +86,21 @@ pub fn replay(
     }
     ctx.block(ctx.store.end_run(run, status, replayed.n_files as u64, replayed.n_rows, error, now()))?;
     result.map(|_| replayed)
+}
+
+/// Brings the dataset's open jobs to their end first. A job whose commit was not
+/// acknowledged has rows in the tables that the ledger does not know of; a
+/// replay would take them away, and the job's token would keep them away.
+fn settle(ctx: &Context, dataset: &Dataset) -> Result<(), Failure> {
+    Worker::default().drain(ctx, Some(&dataset.name), &|_| {})?;
+    let open = ctx.block(ctx.store.lanes_with_work(now()))?.into_iter().find(|l| l.dataset == dataset.name);
+    match open {
+        Some(lane) if !ctx.stopping() => Err(Failure::new(
+            Code::Conflict,
+            format!("{} files of {} wait to be tried again; replay when they are done", lane.n_files, dataset.name),
+        )),
+        _ => Ok(()),
+    }
 }
 
 type Files = BTreeMap<(bool, String), Vec<AddFile>>;

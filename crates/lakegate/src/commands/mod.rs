@@ -73,7 +73,11 @@ impl From<LockError> for Stop {
 
 impl From<lakegate_lake::session::Error> for Stop {
     fn from(e: lakegate_lake::session::Error) -> Self {
-        Stop::Usage(e.to_string())
+        use lakegate_lake::session::Kind;
+        match e.kind {
+            Kind::Statement | Kind::Refused => Stop::Usage(e.to_string()),
+            Kind::Memory | Kind::Failed => Stop::Failed(Failure::new(Code::TableDamaged, e.to_string())),
+        }
     }
 }
 

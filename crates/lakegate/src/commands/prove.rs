@@ -79,7 +79,7 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
         if !columns.iter().any(|c| c.get("column").and_then(Value::as_str) == Some(layout::FILE_ID)) {
             continue;
         }
-        let counted = super::sql::rows(
+        let counted = match super::sql::rows(
             shell,
             &session,
             &format!(
@@ -87,7 +87,14 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
                  \"{}\".\"{}\".\"{}\" group by \"_file_id\"",
                 table.team, table.dataset, table.table
             ),
-        )?;
+        ) {
+            Ok(counted) => counted,
+            Err(Stop::Failed(f)) => {
+                findings.push(Finding { subject: table.to_string(), what: f.to_string() });
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
         let mut held: BTreeMap<i64, u64> = BTreeMap::new();
         for r in &counted {
             let file = r.get("f").and_then(Value::as_i64).unwrap_or(-1);

@@ -93,6 +93,10 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
             output::write(stream, format, &mut *out, options).await
         });
         if let Err(e) = done {
+            use lakegate_lake::session::Kind;
+            if !matches!(e.kind, Kind::Statement | Kind::Refused) {
+                return Err(e.into());
+            }
             let text = crate::prompt::complaint(&statement, &e, shell.color);
             return Err(Stop::Usage(text.trim_start_matches("error: ").to_string()));
         }

@@ -191,7 +191,7 @@ impl<'a> FileFold<'a> {
                 continue;
             }
             // Batches of one file may know different columns: all of them count.
-            let schema = merged(&held)?;
+            let schema = merge_schemas(held.iter().map(|b| b.schema_ref().as_ref().clone()))?;
             let held = held
                 .iter()
                 .map(|b| lakegate_lake::sink::align(b, &schema).map_err(Failure::from))
@@ -239,15 +239,9 @@ pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conforme
     })
 }
 
-/// What a transform sees of a batch: columns by their SQL names, those of
-/// `input:` with their types, everything else of a text file as text; the
-/// file's facts; and `_row`.
-pub fn transform_input(
-    dataset: &Dataset,
-    rows: &Rows,
-    facts: &FileFacts,
-    first_row: u64,
-) -> Result<RecordBatch, Failure> {
+/// The file's columns as a transform sees them: by their SQL names, those of
+/// `input:` with their types, everything else of a text file as text.
+fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
     let mut targets: Vec<Target> = dataset
         .input
         .iter()
@@ -264,6 +258,40 @@ pub fn transform_input(
     }
     let plan = Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: Vec::new() };
     conform::check_names(&plan)?;
+    Ok(plan)
+}
+
+/// Facts of the file that a transform sees beside its columns.
+fn fact_fields() -> [Field; 4] {
+    [
+        Field::new("_file_name", DataType::Utf8, true),
+        Field::new("_file_path", DataType::Utf8, true),
+        Field::new("_file_size", DataType::Int64, true),
+        Field::new("_file_modified", layout::timestamp(), true),
+    ]
+}
+
+/// What a transform makes of a file's columns, before any row is read.
+pub async fn transform_output(dataset: &Dataset, sql: &str, parts: &[&Parsed]) -> Result<SchemaRef, Failure> {
+    let mut schemas = Vec::new();
+    for p in parts {
+        let plan = input_plan(dataset, &p.rows)?;
+        let fields: Vec<Field> =
+            plan.schema().fields().iter().map(|f| f.as_ref().clone()).chain(fact_fields()).collect();
+        schemas.push(Schema::new(fields));
+    }
+    let input = merge_schemas(schemas)?;
+    Ok(Transform::compile(sql, input).await?.output_schema())
+}
+
+/// What a transform sees of a batch: the file's columns, its facts, and `_row`.
+pub fn transform_input(
+    dataset: &Dataset,
+    rows: &Rows,
+    facts: &FileFacts,
+    first_row: u64,
+) -> Result<RecordBatch, Failure> {
+    let plan = input_plan(dataset, rows)?;
     let Conformed { batch, rescued } = conform_rows(&plan, rows, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
         return Err(Failure::new(
@@ -273,11 +301,17 @@ pub fn transform_input(
     }
     let n = batch.num_rows();
     let name = facts.path.rsplit('/').next().unwrap_or(&facts.path);
-    let mut batch = with_column(&batch, "_file_name", Arc::new(StringArray::from(vec![name; n])))?;
-    batch = with_column(&batch, "_file_path", Arc::new(StringArray::from(vec![facts.path.as_str(); n])))?;
-    batch = with_column(&batch, "_file_size", Arc::new(Int64Array::from(vec![facts.size_bytes as i64; n])))?;
     let modified = TimestampMicrosecondArray::from(vec![facts.modified_us; n]).with_timezone("UTC");
-    batch = with_column(&batch, "_file_modified", Arc::new(modified))?;
+    let values: [ArrayRef; 4] = [
+        Arc::new(StringArray::from(vec![name; n])),
+        Arc::new(StringArray::from(vec![facts.path.as_str(); n])),
+        Arc::new(Int64Array::from(vec![facts.size_bytes as i64; n])),
+        Arc::new(modified),
+    ];
+    let mut batch = batch;
+    for (field, value) in fact_fields().iter().zip(values) {
+        batch = with_column(&batch, field.name(), value)?;
+    }
     with_column(
         &batch,
         layout::ROW,
@@ -285,8 +319,8 @@ pub fn transform_input(
     )
 }
 
-fn merged(batches: &[RecordBatch]) -> Result<SchemaRef, Failure> {
-    Schema::try_merge(batches.iter().map(|b| b.schema_ref().as_ref().clone()))
+fn merge_schemas(schemas: impl IntoIterator<Item = Schema>) -> Result<SchemaRef, Failure> {
+    Schema::try_merge(schemas)
         .map(Arc::new)
         .map_err(|e| Failure::new(Code::Transform, format!("the file's columns change their types: {e}")))
 }

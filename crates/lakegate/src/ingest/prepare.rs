@@ -80,6 +80,9 @@ impl Env<'_> {
                 Source::File(path)
             }
         };
+        if job.size_bytes == 0 {
+            return Err(Failure::new(Code::NoRecords, "the file is empty: it has no bytes at all"));
+        }
         let name = job.path.rsplit('/').next().unwrap_or(&job.path);
         Ok(open::open(source, name, &self.dataset.read, self.spill)?)
     }

@@ -125,10 +125,7 @@ impl Tables {
         let name = self.dataset.name.table(table);
         let log = TableLog::open(&self.storage, &name, &self.lanes).await?;
         let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
-        let nulls = match &self.dataset.read.format {
-            Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
-            _ => Vec::new(),
-        };
+        let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
         let plan = match &stored {
             Some(stored) => layout::plan_of(
@@ -197,10 +194,21 @@ impl Tables {
                 parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
             }
             let state = self.open.get_mut(name).expect("opened above");
+            let output = match &state.config.transform {
+                Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
+                None => None,
+            };
             state.seen = true;
             let before = state.plan.targets.len();
-            state.add_columns(&parts, fresh);
+            state.add_columns(&parts, output.as_ref(), fresh);
             conform::check_names(&state.plan).map_err(Failure::from)?;
+            // A partition column that no file has is this file's failure, here,
+            // and not the commit's.
+            if let Err(f) = state.schema() {
+                state.plan.targets.truncate(before);
+                state.seen = !fresh;
+                return Err(f);
+            }
             if state.plan.targets.len() != before || fresh {
                 state.grown |= state.plan.targets.len() != before;
                 state.compile_checks().await?;
@@ -235,6 +243,19 @@ impl Tables {
     }
 }
 
+/// Spellings of a missing value: those of the reader that feeds the table.
+fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
+    let stream = config.from.as_deref().unwrap_or(table);
+    let format = match dataset.read.streams.iter().find(|s| s.name == stream) {
+        Some(s) => &s.format,
+        None => &dataset.read.format,
+    };
+    match format {
+        Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
+        _ => Vec::new(),
+    }
+}
+
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
@@ -262,7 +283,7 @@ impl TableState {
         Ok(())
     }
 
-    fn add_columns(&mut self, parts: &[&Parsed], fresh: bool) {
+    fn add_columns(&mut self, parts: &[&Parsed], output: Option<&SchemaRef>, fresh: bool) {
         // A table that says `fixed` or `rescue` takes its columns from its first
         // files, and no more after that.
         let may_add = self.plan.evolve == Evolve::Add || (fresh && self.config.columns.is_empty());
@@ -272,6 +293,10 @@ impl TableState {
         let mut units: HashMap<String, String> = HashMap::new();
         for part in parts {
             units.extend(part.stream.units.iter().cloned());
+            // Behind a transform the file's own columns say nothing of the table's.
+            if output.is_some() {
+                continue;
+            }
             match &part.rows {
                 Rows::Text(batch) => {
                     for (name, s) in infer::look(batch, &self.plan.nulls, LOOK_ROWS) {
@@ -291,10 +316,14 @@ impl TableState {
                 }
             }
         }
+        for target in self.plan.targets.iter_mut().filter(|t| t.spec.unit.is_none()) {
+            target.spec.unit = units.get(target.spec.source()).cloned();
+        }
+        for f in output.into_iter().flat_map(|s| s.fields()) {
+            typed.insert(f.name().clone(), delta_type(f.data_type()));
+            order.push(f.name().clone());
+        }
         for name in order {
-            if name.starts_with("_row") && layout::is_extra(&name) {
-                continue;
-            }
             let declared: Option<Column> = self
                 .config
                 .columns

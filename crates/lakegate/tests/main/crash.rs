@@ -4,7 +4,7 @@
 use crate::lake::{BUSY, DONE, FAILED, FINDINGS, Snapshot, TestLake, zip};
 
 /// The points of `failpoint.rs`; a test keeps the two alike.
-const POINTS: [&str; 15] = [
+pub const POINTS: [&str; 15] = [
     "received",
     "accepted",
     "disposed",
@@ -144,9 +144,10 @@ fn story(kill: Option<String>, n_waves: u32) -> (Snapshot, bool) {
     story.step(&["run"], &[DONE, FINDINGS]);
     story.step(&["maintain"], &[DONE]);
     story.lake.lakegate(&["run"]).is(DONE);
-    story.lake.prove();
-    // What was bundled can still be read.
-    story.lake.lakegate(&["replay", "ops.events"]).is(DONE);
+    if n_waves >= WAVES_TO_BUNDLE {
+        // What was bundled can still be read.
+        story.lake.lakegate(&["replay", "ops.events"]).is(DONE);
+    }
     story.lake.prove();
     (story.lake.snapshot(), story.kill.is_none())
 }
@@ -164,7 +165,9 @@ fn survives(point: &str) {
         assert!(undisturbed.n_rows(table) > 0, "{table} is empty");
     }
     assert_eq!(undisturbed.parked.len(), 3, "{:?}", undisturbed.parked);
-    for n in 1..=2 {
+    // A replay has written all of its files once.
+    let passages = if point == "replay_written" { 1 } else { 2 };
+    for n in 1..=passages {
         let kill = format!("{point}:{n}");
         let (killed, took_place) = story(Some(kill.clone()), n_waves);
         assert!(took_place, "{kill} was never passed");
@@ -246,7 +249,8 @@ fn a_second_process_says_who_holds_the_lake() {
     if ran.code == Some(BUSY) {
         assert!(ran.stderr.contains(&up.0.id().to_string()), "it does not name the process: {ran}");
     }
-    assert_eq!(up.interrupt(), Some(130));
+    let code = up.interrupt();
+    assert!(matches!(code, Some(DONE | 130)), "{code:?}");
     lake.run();
     lake.prove();
 }

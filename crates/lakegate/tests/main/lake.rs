@@ -27,6 +27,8 @@ pub const BUSY: i32 = 4;
 /// What every table carries that differs from run to run.
 const VOLATILE: [&str; 2] = ["_file_id", "_loaded_at"];
 
+const PARKED: &str = "select path, code from system.files where state = 'parked' order by path, file_id";
+
 /// Longest that a test waits for a state.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -59,7 +61,10 @@ pub struct Snapshot {
 impl TestLake {
     /// A lake with this `lake.yaml`, in which `lake:` need not be written.
     pub fn new(settings: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("lakegate-test").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("lakegate-test")
+            .disable_cleanup(std::env::var_os("LAKEGATE_KEEP").is_some())
+            .tempdir().unwrap();
         let lake = Self { folder, clock: Cell::new(1_700_000_000) };
         lake.write("lake.yaml", format!("lake: test\n{settings}"));
         fs::create_dir_all(lake.path("datasets")).unwrap();
@@ -189,7 +194,7 @@ impl TestLake {
     /// is empty.
     #[track_caller]
     pub fn lines(&self, statement: &str) -> Vec<String> {
-        self.sql(statement).iter().map(|row| joined(row.as_object().unwrap().values())).collect()
+        self.sql(statement).iter().map(line).collect()
     }
 
     /// Landed files as `path|state`, by path and id.
@@ -201,7 +206,7 @@ impl TestLake {
     /// Parked files as `path|code`, by path.
     #[track_caller]
     pub fn parked(&self) -> Vec<String> {
-        self.lines("select path, code from system.files where state = 'parked' order by path, file_id")
+        self.lines(PARKED)
     }
 
     /// What all tables hold. `also_volatile` are more columns to leave out.
@@ -218,26 +223,25 @@ impl TestLake {
         // Where what every row carries stands among the columns depends on when a
         // column was added; the order of the table's own columns does not.
         columns.values_mut().for_each(|c| c.sort_by_key(|c| c.starts_with('_').then(|| c.clone())));
-        let selects: String = columns.keys().map(|t| format!("select * from {t};\n")).collect();
+        let mut selects: String = columns.keys().map(|t| format!("select * from {t};\n")).collect();
+        selects += PARKED;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), selects).unwrap();
+        let path = file.path().to_str().unwrap();
+        let ran = self.lakegate(&["sql", "--file", path, "--format", "json"]).is(DONE);
+        let mut results: Vec<Vec<Value>> = serde_json::Deserializer::from_str(&ran.stdout)
+            .into_iter()
+            .map(|rows| rows.unwrap_or_else(|e| panic!("{e} in {}", ran.stdout)))
+            .collect();
+        assert_eq!(results.len(), columns.len() + 1, "one result per statement");
+        let parked = results.pop().unwrap().iter().map(line).collect();
         let mut rows = BTreeMap::new();
-        if !columns.is_empty() {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            fs::write(file.path(), selects).unwrap();
-            let path = file.path().to_str().unwrap();
-            let ran = self.lakegate(&["sql", "--file", path, "--format", "json"]).is(DONE);
-            let results: Vec<Value> = serde_json::Deserializer::from_str(&ran.stdout)
-                .into_iter::<Value>()
-                .map(|v| v.unwrap_or_else(|e| panic!("{e} in {}", ran.stdout)))
-                .collect();
-            assert_eq!(results.len(), columns.len(), "one result per statement");
-            for (table, result) in columns.keys().zip(results) {
-                let mut lines: Vec<String> =
-                    result.as_array().unwrap().iter().map(|row| stable(row, also_volatile)).collect();
-                lines.sort();
-                rows.insert(table.clone(), lines);
-            }
+        for (table, result) in columns.keys().zip(results) {
+            let mut lines: Vec<String> = result.iter().map(|row| stable(row, also_volatile)).collect();
+            lines.sort();
+            rows.insert(table.clone(), lines);
         }
-        Snapshot { columns, rows, parked: self.parked() }
+        Snapshot { columns, rows, parked }
     }
 
     #[track_caller]
@@ -349,13 +353,7 @@ fn surplus(a: &[String], b: &[String]) -> Vec<String> {
         }
         _ => true,
     };
-    a.iter()
-        .filter({
-            let mut f = is_surplus;
-            move |r| f(r)
-        })
-        .cloned()
-        .collect()
+    a.iter().filter(is_surplus).cloned().collect()
 }
 
 /// A row as text, whatever the order of its columns.
@@ -371,13 +369,14 @@ fn stable(row: &Value, also_volatile: &[&str]) -> String {
     serde_json::to_string(&cells).unwrap()
 }
 
-fn joined<'a>(values: impl Iterator<Item = &'a Value>) -> String {
+/// The values' texts joined by `|`; a NULL is empty.
+fn line(row: &Value) -> String {
     let text = |v: &Value| match v {
         Value::Null => String::new(),
         Value::String(s) => s.clone(),
         other => other.to_string(),
     };
-    values.map(text).collect::<Vec<_>>().join("|")
+    row.as_object().unwrap().values().map(text).collect::<Vec<_>>().join("|")
 }
 
 /// Waits for a state, not for a time.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::crash::POINTS;
 use crate::lake::{DONE, FINDINGS, TestLake, gz, zip};
 
 const LAKE: &str = "batch: { files: 7 }\nupkeep: { compact_at_files: 4, checkpoint_every: 10 }\n";
@@ -23,23 +24,6 @@ expect:
   - { column: place, is: present, on_fail: drop }
 ";
 
-const POINTS: [&str; 14] = [
-    "received",
-    "accepted",
-    "disposed",
-    "claimed",
-    "checked",
-    "parked",
-    "written",
-    "quarantined",
-    "committed",
-    "unfinished",
-    "finished",
-    "compacted",
-    "replay_written",
-    "replayed",
-];
-
 /// A landed file as it is now.
 #[derive(Clone)]
 struct Landed {
@@ -47,6 +31,9 @@ struct Landed {
     mtime: u64,
     /// It was cut short: only its completion may follow.
     truncated: bool,
+    /// It has had other bytes: it may not be renamed. Seen under its new name
+    /// alone, nothing would say that its first bytes' rows are to go.
+    corrected: bool,
     /// It was renamed or completed: nothing more may follow. A name given up
     /// and then used again would make the result depend on when it was seen.
     settled: bool,
@@ -78,7 +65,8 @@ impl Zone<'_> {
     }
 
     fn rows(&mut self) -> Vec<(u64, String, String)> {
-        let n = self.rng.u64(3..9);
+        // No correction halves a file: the volume guard would stop it.
+        let n = self.rng.u64(5..9);
         let first = self.next_id;
         self.next_id += 100;
         (first..first + n)
@@ -123,6 +111,7 @@ impl Zone<'_> {
     fn event(&mut self) {
         let open: Vec<String> =
             self.files.iter().filter(|(_, f)| !f.settled && !f.truncated).map(|(n, _)| n.clone()).collect();
+        let first: Vec<String> = open.iter().filter(|n| !self.files[*n].corrected).cloned().collect();
         let truncated: Vec<String> =
             self.files.iter().filter(|(_, f)| f.truncated).map(|(n, _)| n.clone()).collect();
         let mtime = self.mtime();
@@ -132,8 +121,8 @@ impl Zone<'_> {
                 let file = Landed { mtime, ..self.files[&name].clone() };
                 self.put(&name, file);
             }
-            1 if !open.is_empty() => {
-                let name = open[self.rng.usize(..open.len())].clone();
+            1 if !first.is_empty() => {
+                let name = first[self.rng.usize(..first.len())].clone();
                 let renamed = format!("renamed/{name}");
                 let file = self.files.remove(&name).unwrap();
                 self.lake.rename(&Self::path(&name), &Self::path(&renamed));
@@ -142,7 +131,7 @@ impl Zone<'_> {
             2 if !open.is_empty() => {
                 let name = open[self.rng.usize(..open.len())].clone();
                 let bytes = self.bytes(name.split_once('.').unwrap().1);
-                self.put(&name, Landed { bytes, mtime, truncated: false, settled: false });
+                self.put(&name, Landed { bytes, mtime, truncated: false, corrected: true, settled: false });
             }
             3 => {
                 // Cut within its last row: ragged, whatever the cut.
@@ -151,18 +140,18 @@ impl Zone<'_> {
                 let cut = bytes.iter().rposition(|b| *b == b'Z').unwrap();
                 bytes.truncate(cut);
                 let name = format!("cut{}.csv", self.next_id);
-                self.put(&name, Landed { bytes, mtime, truncated: true, settled: false });
+                self.put(&name, Landed { bytes, mtime, truncated: true, corrected: false, settled: false });
             }
             4 if !truncated.is_empty() => {
                 let name = truncated[self.rng.usize(..truncated.len())].clone();
                 let bytes = self.csv();
-                self.put(&name, Landed { bytes, mtime, truncated: false, settled: true });
+                self.put(&name, Landed { bytes, mtime, truncated: false, corrected: false, settled: true });
             }
             _ => {
                 let extension = ["csv", "csv", "ndjson", "zip", "csv.gz"][self.rng.usize(..5)];
                 let bytes = self.bytes(extension);
                 let name = format!("f{}.{extension}", self.next_id);
-                self.put(&name, Landed { bytes, mtime, truncated: false, settled: false });
+                self.put(&name, Landed { bytes, mtime, truncated: false, corrected: false, settled: false });
             }
         }
     }

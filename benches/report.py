@@ -1,0 +1,208 @@
+"""What was found: docs/benchmarks.json keeps every full run, docs/benchmarks.md
+shows the newest of each part beside what was aimed for."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+
+ORDER = ["bulk", "small", "scale", "fresh"]
+#: Peak resident memory that a bulk load may take.
+PEAK_MIB = 512
+
+
+def machine() -> dict:
+    cpu = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            cpu = line.split(":", 1)[1].strip()
+            break
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(pages / 2**30),
+        "kernel": f"{platform.system()} {platform.release()}",
+    }
+
+
+def peers() -> dict:
+    names = ["duckdb", "polars", "deltalake", "pyarrow", "dlt"]
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def keep(docs: Path, record: dict) -> None:
+    path = docs / "benchmarks.json"
+    records = json.loads(path.read_text()) if path.exists() else []
+    records.append(record)
+    path.write_text(json.dumps(records, indent=1) + "\n")
+    (docs / "benchmarks.md").write_text(page(records))
+
+
+def verdict(met: bool, aim: str) -> str:
+    return f"aim: {aim} — **{'met' if met else 'missed'}**"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" if i == 0 else "---:" for i in range(len(head))) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def section(record: dict) -> list[str]:
+    return {"bulk": bulk, "small": small, "scale": scale, "fresh": fresh}[record["part"]](record)
+
+
+def bulk(record: dict) -> list[str]:
+    lines = [
+        f"The same {record['n_rows']:,} rows as CSV, NDJSON and Parquet into a Delta table partitioned by service date "
+        f"(10 dates). Median of {record['runs']}, warm cache. lakegate's time is that of the whole process, tracking, "
+        "keeping of raw bytes and `fsync` included; a peer's is without the start of Python.",
+        "",
+    ]
+    for format, found in record["formats"].items():
+        ours = found["contenders"]["lakegate"]
+        rows = []
+        for name, c in found["contenders"].items():
+            rate = found["source_mib"] / c["median_s"]
+            ratio = c["median_s"] / ours["median_s"]
+            shown = "" if name == "lakegate" else f"{ratio:.2f} ×"
+            rows.append(
+                [name, f"{c['median_s']:.2f} s", f"{rate:.0f} MiB/s", shown, f"{c['peak_mib']:,} MiB", f"{c['table_mib']:,} MiB"]
+            )
+        lines += [f"**{format}**, {found['source_mib']:,} MiB", ""]
+        lines += table(["", "time", "of the source", "time, lakegate = 1", "peak memory", "written"], rows)
+        lines.append("")
+        for name, c in found["contenders"].items():
+            if name.endswith("+ delta-rs"):
+                lines.append("- " + verdict(ours["median_s"] <= c["median_s"], f"at least as fast as {name}"))
+        lines += [
+            "- " + verdict(ours["peak_mib"] < PEAK_MIB, f"peak memory under {PEAK_MIB} MiB"),
+            "",
+        ]
+    return lines
+
+
+def small(record: dict) -> list[str]:
+    all_of_them = record["contenders"]
+    ours = all_of_them["lakegate"]
+
+    def ratio(name: str) -> float:
+        return all_of_them[name]["median_s"] / ours["median_s"]
+
+    rows = [
+        [
+            name,
+            f"{c['median_s']:.2f} s" + (" (projected)" if "projected_from" in c else ""),
+            f"{c['n_files'] / c['median_s']:,.0f}",
+            "" if name == "lakegate" else f"{ratio(name):.1f} ×",
+            f"{c['peak_mib']:,} MiB",
+        ]
+        for name, c in all_of_them.items()
+    ]
+    measured = all_of_them["dlt, read_csv"]["projected_from"]
+    return [
+        f"{record['n_files']:,} CSV files of {record['rows_each']} rows into a Delta table partitioned by service date. Median "
+        f"of {record['runs']}, warm cache. lakegate tracks each file exactly once and keeps its bytes; the job by hand "
+        f"tracks nothing. dlt was measured on {measured[0]['n_files']:,} and {measured[1]['n_files']:,} files and carried on in "
+        "a straight line.",
+        "",
+        *table(["", "time", "files/s", "time, lakegate = 1", "peak memory"], rows),
+        "",
+        "- " + verdict(ratio("dlt, read_csv") >= 20, "20 times dlt's default CSV reader"),
+        "- " + verdict(ratio("dlt, Arrow reader") >= 8, "8 times dlt with an Arrow reader"),
+        "- " + verdict(ratio("delta-rs by hand, 100 files a commit") >= 1, "no slower than the job by hand"),
+        "",
+    ]
+
+
+def flat(values: list[float]) -> float:
+    """How far the largest is above the first, as a share."""
+    return max(values) / values[0] - 1
+
+
+def scale(record: dict) -> list[str]:
+    known, live = record["known_files"], record["live_files"]
+    per_file = flat([k["per_file_ms"] for k in known])
+    per_commit = flat([c["per_commit_ms"] for c in live])
+    idle = known[-1]["idle_s"]
+    return [
+        f"A lake that grows. At each size a run without news, and a run that loads {record['new_files']:,} new files of "
+        f"{record['rows_each']} rows; the cost of a file is the difference. Every known file stays in the landing folder. "
+        f"Median of {record['runs']}.",
+        "",
+        *table(
+            ["files known", "idle run", "run with new files", "cost of a file", "peak memory"],
+            [
+                [f"{k['known']:,}", f"{k['idle_s']:.2f} s", f"{k['run_s']:.2f} s", f"{k['per_file_ms']:.3f} ms", f"{k['peak_mib']} MiB"]
+                for k in known
+            ],
+        ),
+        "",
+        "- " + verdict(per_file <= 0.2, f"cost of a file flat within 20 % (largest {per_file:+.0%} of the first)"),
+        "- " + verdict(idle <= 5, f"an idle run over {known[-1]['known']:,} known files within a few seconds"),
+        "",
+        "Commits of one small file each into a table with ever more live data files; the cost is the difference between "
+        "many commits and one.",
+        "",
+        *table(
+            ["live data files", "run with one commit", "cost of a commit"],
+            [[f"{c['live_files']:,}", f"{c['one_s']:.2f} s", f"{c['per_commit_ms']:.1f} ms"] for c in live],
+        ),
+        "",
+        "- " + verdict(per_commit <= 0.2, f"cost of a commit flat (largest {per_commit:+.0%} of the first)"),
+        "",
+    ]
+
+
+def fresh(record: dict) -> list[str]:
+    ways = record["ways"]
+    worst = max(w["median_s"] for w in ways.values())
+    return [
+        f"`lakegate up` watches a folder; another process reads the table with delta-rs every 10 ms until it counts the new "
+        f"rows. {record['runs']} files of 100 rows for each way, default batching. The time begins with the rename, or with "
+        "the last byte.",
+        "",
+        *table(
+            ["how the file came", "median", "worst"],
+            [[way, f"{w['median_s']:.2f} s", f"{w['worst_s']:.2f} s"] for way, w in ways.items()],
+        ),
+        "",
+        "- " + verdict(worst < 1, "median under 1 s"),
+        "",
+    ]
+
+
+TITLES = {
+    "bulk": "One large file",
+    "small": "Ten thousand small files",
+    "scale": "A growing lake",
+    "fresh": "From a landed file to readable rows",
+}
+
+
+def page(records: list[dict]) -> str:
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `benches/run.sh`; do not edit. Every run so far is in [benchmarks.json](benchmarks.json). Peers are "
+        "installed from PyPI into a virtual environment. Ratios are of one run on one machine; on yours they differ.",
+        "",
+    ]
+    for part in ORDER:
+        newest = next((r for r in reversed(records) if r["part"] == part), None)
+        if newest is None:
+            continue
+        m = newest["machine"]
+        versions = ", ".join(f"{n} {v}" for n, v in newest["peers"].items())
+        lines += [
+            f"## {TITLES[part]}",
+            "",
+            f"`{newest['command']}` on {newest['at'][:10]}: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, "
+            f"{m['kernel']}; {newest['lakegate']}; {versions}.",
+            "",
+            *section(newest),
+        ]
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Measures lakegate and its peers on this machine, prints the ratios, and
+# writes docs/benchmarks.md.
+#
+#   benches/run.sh [bulk|small|scale|fresh|all]...     all where nothing is said
+#
+#   LAKEGATE_BENCH_DIR     where data and lakes are made (default /tmp/lakegate-bench)
+#   LAKEGATE_BENCH_VENV    the virtual environment of the peers; made where it is missing
+#   LAKEGATE_BENCH_SCALE   1 is the full size; 0.01 tries the scripts out, and
+#                          its results are printed but not kept
+#   LAKEGATE_BIN           the binary to measure; a release build where it is not given
+#
+# Room: about 15 GB. Time on two cores: bulk 20 minutes, small 20, scale 15,
+# fresh 2, and the release build.
+set -euo pipefail
+export PYTHONDONTWRITEBYTECODE=1
+here="$(cd "$(dirname "$0")" && pwd)"
+root="$(cd "$here/.." && pwd)"
+cd "$root"
+
+target="$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')"
+venv="${LAKEGATE_BENCH_VENV:-$target/bench-venv}"
+work="${LAKEGATE_BENCH_DIR:-/tmp/lakegate-bench}"
+
+if [[ -z "${LAKEGATE_BIN:-}" ]]; then
+    cargo build --release
+    LAKEGATE_BIN="$target/release/lakegate"
+fi
+
+# Made anew when the list of peers has changed.
+if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$venv/requirements.txt"
+fi
+
+exec "$venv/bin/python" "$here/bench.py" --binary "$LAKEGATE_BIN" --work "$work" --docs "$root/docs" "$@"
