@@ -134,7 +134,9 @@ impl Rescue {
         // `arbitrary_precision` is off, so a long number would be rounded on its
         // way through `Value`; as text it is whole.
         let value = match value::token(raw) {
-            Token::Number if value::is_canonical_number(raw) && value::float(raw).is_some() && raw.len() <= 15 => {
+            Token::Number
+                if value::is_canonical_number(raw) && value::float(raw).is_some() && raw.len() <= 15 =>
+            {
                 serde_json::from_str(raw).unwrap_or_else(|_| raw.into())
             }
             Token::Number => raw.into(),
@@ -148,7 +150,9 @@ impl Rescue {
             return None;
         }
         Some(
-            (0..n_rows).map(|r| self.rows.remove(&r).map(|m| serde_json::Value::Object(m).to_string())).collect(),
+            (0..n_rows)
+                .map(|r| self.rows.remove(&r).map(|m| serde_json::Value::Object(m).to_string()))
+                .collect(),
         )
     }
 }
@@ -231,7 +235,10 @@ pub fn conform_typed(plan: &Plan, batch: &RecordBatch, first_row: u64) -> Result
         }
         typed_conform::keep_unknown(plan, field.name(), batch.column(i), first_row, &mut rescue)?;
     }
-    Ok(Conformed { batch: assemble(plan, arrays, batch.num_rows())?, rescued: rescue.finish(batch.num_rows()) })
+    Ok(Conformed {
+        batch: assemble(plan, arrays, batch.num_rows())?,
+        rescued: rescue.finish(batch.num_rows()),
+    })
 }
 
 fn assemble(plan: &Plan, arrays: Vec<ArrayRef>, n_rows: usize) -> Result<RecordBatch> {
@@ -244,7 +251,11 @@ fn require(plan: &Plan, target: &Target) -> Result<()> {
     if plan.evolve == Evolve::Fixed && target.spec.default.is_none() {
         return Err(Error::new(
             Code::MissingColumn,
-            format!("no column `{}`, which the table's `{}` is made from", target.spec.source(), target.spec.name),
+            format!(
+                "no column `{}`, which the table's `{}` is made from",
+                target.spec.source(),
+                target.spec.name
+            ),
         ));
     }
     Ok(())
@@ -288,7 +299,13 @@ pub(crate) fn does_not_fit(target: &Target, row: u64, text: &str) -> Error {
     )
 }
 
-fn keep_unknown(plan: &Plan, batch: &TextBatch, column: usize, first_row: u64, rescue: &mut Rescue) -> Result<()> {
+fn keep_unknown(
+    plan: &Plan,
+    batch: &TextBatch,
+    column: usize,
+    first_row: u64,
+    rescue: &mut Rescue,
+) -> Result<()> {
     let name = &batch.names[column];
     for (row, cell) in batch.columns[column].iter().enumerate() {
         let Some(text) = batch.get(*cell) else { continue };
@@ -302,7 +319,11 @@ fn keep_unknown(plan: &Plan, batch: &TextBatch, column: usize, first_row: u64, r
         if plan.evolve == Evolve::Fixed {
             return Err(Error::new(
                 Code::UnknownColumn,
-                format!("column `{name}` is not declared; row {} holds {}", first_row + row as u64, shown(text)),
+                format!(
+                    "column `{name}` is not declared; row {} holds {}",
+                    first_row + row as u64,
+                    shown(text)
+                ),
             ));
         }
         match batch.notation {
@@ -372,7 +393,11 @@ fn convert_column(
     let numeric = target.data_type.is_numeric();
     let nulls: Vec<&str> = plan.nulls.iter().chain(&target.spec.nulls).map(String::as_str).collect();
     let rules = Rules {
-        null_numbers: if numeric { nulls.iter().filter_map(|n| value::float(n)).collect() } else { Vec::new() },
+        null_numbers: if numeric {
+            nulls.iter().filter_map(|n| value::float(n)).collect()
+        } else {
+            Vec::new()
+        },
         nulls,
         notation: batch.notation,
         text_column: matches!(target.data_type, DataType::Utf8 | DataType::Binary),
@@ -414,9 +439,12 @@ fn convert_column(
     }
     let exact = |t: &str| declared || value::is_canonical_number(t.trim());
     let array: ArrayRef = match &target.data_type {
-        DataType::Int64 => numbers!(Int64Builder::with_capacity(n), |t: &str| if exact(t) { value::int(t) } else { None }),
+        DataType::Int64 => {
+            numbers!(Int64Builder::with_capacity(n), |t: &str| if exact(t) { value::int(t) } else { None })
+        }
         DataType::Int32 => {
-            numbers!(Int32Builder::with_capacity(n), |t: &str| value::int(t).and_then(|v| i32::try_from(v).ok()))
+            numbers!(Int32Builder::with_capacity(n), |t: &str| value::int(t)
+                .and_then(|v| i32::try_from(v).ok()))
         }
         DataType::Float64 => numbers!(Float64Builder::with_capacity(n), |t: &str| {
             if exact(t) || !t.trim().starts_with(|c: char| c.is_ascii_digit() || c == '-') {
@@ -425,13 +453,17 @@ fn convert_column(
                 None
             }
         }),
-        DataType::Float32 => numbers!(Float32Builder::with_capacity(n), |t: &str| value::float(t).map(|f| f as f32)),
+        DataType::Float32 => {
+            numbers!(Float32Builder::with_capacity(n), |t: &str| value::float(t).map(|f| f as f32))
+        }
         DataType::Decimal128(p, s) => {
             let (p, s) = (*p, *s);
             let b = Decimal128Builder::with_capacity(n).with_data_type(target.data_type.clone());
             numbers!(b, |t: &str| value::decimal(t, p, s))
         }
-        DataType::Boolean => numbers!(BooleanBuilder::with_capacity(n), |t: &str| value::boolean(t, declared)),
+        DataType::Boolean => {
+            numbers!(BooleanBuilder::with_capacity(n), |t: &str| value::boolean(t, declared))
+        }
         DataType::Date32 => {
             let format = TimeFormat::new(target.spec.format.as_deref());
             numbers!(Date32Builder::with_capacity(n), |t: &str| format.parse_days(t))
@@ -478,7 +510,8 @@ pub(crate) fn fill_default(target: &Target, array: ArrayRef) -> Result<ArrayRef>
     }
     let defaults = missing(target, array.len())?;
     let is_null = arrow::compute::is_null(&array).map_err(|e| Error::new(Code::Bug, e.to_string()))?;
-    arrow::compute::kernels::zip::zip(&is_null, &defaults, &array).map_err(|e| Error::new(Code::Bug, e.to_string()))
+    arrow::compute::kernels::zip::zip(&is_null, &defaults, &array)
+        .map_err(|e| Error::new(Code::Bug, e.to_string()))
 }
 
 /// The scalar as JSON.

@@ -151,7 +151,9 @@ impl ColumnStats {
             }
             DataType::Decimal128(_, s) => {
                 let s = *s;
-                primitive!(Decimal128Type, |v: i128| (v as u64) ^ ((v >> 64) as u64), |v| json!(decimal_value(v, s)))
+                primitive!(Decimal128Type, |v: i128| (v as u64) ^ ((v >> 64) as u64), |v| json!(
+                    decimal_value(v, s)
+                ))
             }
             DataType::Utf8 => {
                 let a = array.as_string::<i32>();
@@ -247,7 +249,10 @@ mod tests {
         }
         assert_eq!(whole.to_json(), parts.to_json());
         let j = whole.to_json();
-        assert_eq!((j["count"].as_u64(), j["min"].as_i64(), j["max"].as_i64()), (Some(5000), Some(0), Some(999)));
+        assert_eq!(
+            (j["count"].as_u64(), j["min"].as_i64(), j["max"].as_i64()),
+            (Some(5000), Some(0), Some(999))
+        );
     }
 
     #[test]

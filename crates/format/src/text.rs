@@ -79,7 +79,11 @@ impl TextBatch {
         }
         let len = (cell.len & !QUOTED) as usize;
         let start = (cell.start & !SIDE) as usize;
-        let bytes = if cell.start & SIDE != 0 { &self.side[start..start + len] } else { &self.text[start..start + len] };
+        let bytes = if cell.start & SIDE != 0 {
+            &self.side[start..start + len]
+        } else {
+            &self.text[start..start + len]
+        };
         // Validated once per chunk by the parser; checking each cell again
         // would cost as much as parsing it.
         Some(std::str::from_utf8(bytes).expect("parsers cut valid UTF-8 at ASCII bytes"))

@@ -139,7 +139,9 @@ pub enum TimeFormat {
     /// ISO 8601.
     Iso,
     /// Seconds, or thousandths, since the Unix epoch.
-    Unix { per_second: i64 },
+    Unix {
+        per_second: i64,
+    },
     Strptime(String),
 }
 
@@ -241,10 +243,8 @@ mod tests {
     #[test]
     fn days_agree_with_the_calendar_library() {
         for (y, m, d) in [(1970, 1, 1), (2000, 2, 29), (1600, 3, 1), (9999, 12, 31), (1, 1, 1)] {
-            let want = civil::date(y, m, d)
-                .since((jiff::Unit::Day, civil::date(1970, 1, 1)))
-                .unwrap()
-                .get_days();
+            let want =
+                civil::date(y, m, d).since((jiff::Unit::Day, civil::date(1970, 1, 1))).unwrap().get_days();
             assert_eq!(days_from_civil(i32::from(y), m as u32, d as u32), Some(want));
         }
     }

@@ -26,10 +26,15 @@ pub fn delta_type(t: &DataType) -> DataType {
         DataType::Date64 => DataType::Date32,
         DataType::Timestamp(_, Some(_)) => data_type(Kind::Timestamp),
         DataType::Timestamp(_, None) => data_type(Kind::Timestamp),
-        DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Interval(_) => DataType::Utf8,
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Interval(_) => {
+            DataType::Utf8
+        }
         DataType::Decimal256(_, _) => DataType::Utf8,
         DataType::Dictionary(_, v) => delta_type(v),
-        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::ListView(f) => {
+        DataType::List(f)
+        | DataType::LargeList(f)
+        | DataType::FixedSizeList(f, _)
+        | DataType::ListView(f) => {
             DataType::List(Arc::new(Field::new("element", delta_type(f.data_type()), true)))
         }
         DataType::Struct(fields) => DataType::Struct(
@@ -145,12 +150,15 @@ fn changed_numbers(from: &ArrayRef, to: &ArrayRef) -> Vec<usize> {
     if !narrowing {
         return Vec::new();
     }
-    let Ok(back) = cast_with_options(to, from.data_type(), &CastOptions { safe: true, ..Default::default() }) else {
+    let Ok(back) = cast_with_options(to, from.data_type(), &CastOptions { safe: true, ..Default::default() })
+    else {
         return Vec::new();
     };
     let same = arrow::compute::kernels::cmp::not_distinct(&back, from);
     match same {
-        Ok(same) => (0..from.len()).filter(|&r| from.is_valid(r) && to.is_valid(r) && !same.value(r)).collect(),
+        Ok(same) => {
+            (0..from.len()).filter(|&r| from.is_valid(r) && to.is_valid(r) && !same.value(r)).collect()
+        }
         Err(_) => Vec::new(),
     }
 }
@@ -175,7 +183,11 @@ pub(crate) fn keep_unknown(
         if plan.evolve == Evolve::Fixed {
             return Err(Error::new(
                 Code::UnknownColumn,
-                format!("column `{name}` is not declared; row {} holds {}", first_row + row as u64, shown(&text)),
+                format!(
+                    "column `{name}` is not declared; row {} holds {}",
+                    first_row + row as u64,
+                    shown(&text)
+                ),
             ));
         }
         rescue.put(row, name, json_value(array, row, text));
@@ -194,10 +206,14 @@ fn json_value(array: &ArrayRef, row: usize, text: String) -> serde_json::Value {
     }
     match array.data_type() {
         DataType::Boolean => (text == "true").into(),
-        t if t.is_integer() && text.len() <= 15 => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
-        DataType::Float64 | DataType::Float32 => {
-            text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map_or_else(|| text.into(), Into::into)
+        t if t.is_integer() && text.len() <= 15 => {
+            text.parse::<i64>().map_or_else(|_| text.into(), Into::into)
         }
+        DataType::Float64 | DataType::Float32 => text
+            .parse::<f64>()
+            .ok()
+            .and_then(serde_json::Number::from_f64)
+            .map_or_else(|| text.into(), Into::into),
         _ => text.into(),
     }
 }

@@ -57,8 +57,10 @@ pub fn int(text: &str) -> Option<i64> {
     }
     let f = float(t)?;
     // Beyond 2⁵³ a float no longer says which integer was meant.
-    (f.fract() == 0.0 && f.abs() <= 9_007_199_254_740_992.0 && t.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')))
-        .then_some(f as i64)
+    (f.fract() == 0.0
+        && f.abs() <= 9_007_199_254_740_992.0
+        && t.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')))
+    .then_some(f as i64)
 }
 
 /// A float; an integer too long for one is refused rather than rounded.
@@ -187,7 +189,9 @@ mod tests {
 
     #[test]
     fn canonical() {
-        for (t, want) in [("0", true), ("007", false), ("0.5", true), ("-0", true), ("+1", false), ("-01", false)] {
+        for (t, want) in
+            [("0", true), ("007", false), ("0.5", true), ("-0", true), ("+1", false), ("-01", false)]
+        {
             assert_eq!(is_canonical_number(t), want, "{t}");
         }
     }

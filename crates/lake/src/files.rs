@@ -39,9 +39,11 @@ impl LiveFile {
 
     /// Whether it may hold rows of one of these landed files, by its statistics.
     fn may_hold(&self, ids: &HashSet<i64>) -> bool {
-        let bounds = self.stats.as_deref().and_then(|s| serde_json::from_str::<Value>(s).ok()).and_then(|s| {
-            Some((s["minValues"][FILE_ID].as_i64()?, s["maxValues"][FILE_ID].as_i64()?))
-        });
+        let bounds = self
+            .stats
+            .as_deref()
+            .and_then(|s| serde_json::from_str::<Value>(s).ok())
+            .and_then(|s| Some((s["minValues"][FILE_ID].as_i64()?, s["maxValues"][FILE_ID].as_i64()?)));
         bounds.is_none_or(|(low, high)| ids.iter().any(|id| (low..=high).contains(id)))
     }
 }
@@ -111,7 +113,8 @@ pub async fn without_rows_of(log: &TableLog, ids: &[FileId], options: &SinkOptio
                 .column_by_name(FILE_ID)
                 .ok_or_else(|| Error::new(Code::TableDamaged, format!("`{}` has no `{FILE_ID}`", file.path)))?
                 .as_primitive::<arrow::datatypes::Int64Type>();
-            let keep: BooleanArray = owners.iter().map(|id| Some(id.is_none_or(|id| !ids.contains(&id)))).collect();
+            let keep: BooleanArray =
+                owners.iter().map(|id| Some(id.is_none_or(|id| !ids.contains(&id)))).collect();
             removed += (keep.len() - keep.true_count()) as u64;
             sink.write_in(&file.partition_values, &filter_record_batch(&batch, &keep)?)?;
         }
@@ -206,7 +209,10 @@ pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions)
     }
 }
 
-fn data_columns(schema: &arrow::datatypes::Schema, partition_columns: &[String]) -> arrow::datatypes::SchemaRef {
+fn data_columns(
+    schema: &arrow::datatypes::Schema,
+    partition_columns: &[String],
+) -> arrow::datatypes::SchemaRef {
     let fields: Vec<_> =
         schema.fields().iter().filter(|f| !partition_columns.contains(f.name())).cloned().collect();
     std::sync::Arc::new(arrow::datatypes::Schema::new(fields))

@@ -50,7 +50,10 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
         match p {
             PartitionBy::Column(c) => {
                 if !fields.iter().any(|f| f.name() == c) {
-                    return Err(Error::new(Code::MissingColumn, format!("partition column `{c}` is not in the table")));
+                    return Err(Error::new(
+                        Code::MissingColumn,
+                        format!("partition column `{c}` is not in the table"),
+                    ));
                 }
             }
             PartitionBy::Time { column, unit } => {
@@ -63,7 +66,11 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
                 if !matches!(source.data_type(), DataType::Timestamp(..) | DataType::Date32) {
                     return Err(Error::new(
                         Code::DoesNotFit,
-                        format!("`{}({column})` needs a time, but `{column}` is {}", unit.name(), source.data_type()),
+                        format!(
+                            "`{}({column})` needs a time, but `{column}` is {}",
+                            unit.name(),
+                            source.data_type()
+                        ),
                     ));
                 }
                 let t = match unit {
@@ -76,13 +83,18 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
         }
     }
     if extras.provenance {
-        fields.push(commented(Field::new(FILE_ID, DataType::Int64, true), "the landed file the row came from"));
-        fields.push(commented(Field::new(ROW, DataType::Int64, true), "the row's number in its file, from 1"));
+        fields
+            .push(commented(Field::new(FILE_ID, DataType::Int64, true), "the landed file the row came from"));
+        fields
+            .push(commented(Field::new(ROW, DataType::Int64, true), "the row's number in its file, from 1"));
         fields.push(commented(Field::new(LOADED_AT, timestamp(), true), "when the row was committed"));
     }
     if extras.flags {
         let item = Arc::new(Field::new("element", DataType::Utf8, true));
-        fields.push(commented(Field::new(FLAGS, DataType::List(item), true), "expectations that the row fails"));
+        fields.push(commented(
+            Field::new(FLAGS, DataType::List(item), true),
+            "expectations that the row fails",
+        ));
     }
     if extras.rescued {
         fields.push(commented(Field::new(RESCUED, DataType::Utf8, true), "values without a place, as JSON"));
@@ -136,8 +148,11 @@ pub fn plan_of(
     timezone: &str,
     nulls: Vec<String>,
 ) -> Plan {
-    let derived: Vec<String> =
-        partition_by.iter().filter(|p| matches!(p, PartitionBy::Time { .. })).map(PartitionBy::column_name).collect();
+    let derived: Vec<String> = partition_by
+        .iter()
+        .filter(|p| matches!(p, PartitionBy::Time { .. }))
+        .map(PartitionBy::column_name)
+        .collect();
     let mut targets = Vec::new();
     for f in stored.fields() {
         if is_extra(f.name()) || derived.contains(f.name()) {
@@ -172,9 +187,9 @@ pub fn with_partitions(batch: RecordBatch, partition_by: &[PartitionBy]) -> Resu
     let mut columns = batch.columns().to_vec();
     for p in partition_by {
         let PartitionBy::Time { column, unit } = p else { continue };
-        let source = batch
-            .column_by_name(column)
-            .ok_or_else(|| Error::new(Code::MissingColumn, format!("partition column `{column}` is missing")))?;
+        let source = batch.column_by_name(column).ok_or_else(|| {
+            Error::new(Code::MissingColumn, format!("partition column `{column}` is missing"))
+        })?;
         let array = time_part(source, *unit)?;
         fields.push(Arc::new(Field::new(p.column_name(), array.data_type().clone(), true)));
         columns.push(array);
@@ -188,9 +203,14 @@ fn time_part(source: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
     let micros = arrow::compute::cast(source, &DataType::Timestamp(ArrowTimeUnit::Microsecond, None))?;
     let micros = micros.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
     Ok(match unit {
-        TimeUnit::Day => Arc::new(micros.iter().map(|m| m.map(|m| m.div_euclid(DAY_US) as i32)).collect::<Date32Array>()),
+        TimeUnit::Day => {
+            Arc::new(micros.iter().map(|m| m.map(|m| m.div_euclid(DAY_US) as i32)).collect::<Date32Array>())
+        }
         TimeUnit::Month => Arc::new(
-            micros.iter().map(|m| m.map(|m| first_of_month(m.div_euclid(DAY_US) as i32))).collect::<Date32Array>(),
+            micros
+                .iter()
+                .map(|m| m.map(|m| first_of_month(m.div_euclid(DAY_US) as i32)))
+                .collect::<Date32Array>(),
         ),
         TimeUnit::Hour => {
             // Rows of one hour come together: the text is made once per run.

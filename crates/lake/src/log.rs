@@ -99,18 +99,21 @@ impl TableLog {
 
     /// Reads the newest state from storage.
     pub async fn reload(&mut self) -> Result<()> {
-        let Some(table) = load(&self.folder).await.map_err(|e| e.doing(format!("table {}", self.name)))? else {
+        let Some(table) = load(&self.folder).await.map_err(|e| e.doing(format!("table {}", self.name)))?
+        else {
             self.head = None;
             self.tokens.values_mut().for_each(|t| *t = None);
             return Ok(());
         };
         let state = table.snapshot()?;
-        let metadata = serde_json::to_value(state.metadata()).map_err(|e| Error::new(Code::Bug, e.to_string()))?;
+        let metadata =
+            serde_json::to_value(state.metadata()).map_err(|e| Error::new(Code::Bug, e.to_string()))?;
         let mut schema = state.snapshot().arrow_schema();
         // delta-rs reads strings as views; the writer wants one plain form.
         schema = plain_schema(&schema);
         for (lane, token) in &mut self.tokens {
-            *token = state.snapshot().transaction_version(table.log_store().as_ref(), &lane.0).await?.map(Seq);
+            *token =
+                state.snapshot().transaction_version(table.log_store().as_ref(), &lane.0).await?.map(Seq);
         }
         self.head = Some(Head {
             version: state.version() as i64,
@@ -148,7 +151,12 @@ impl TableLog {
     ///
     /// # Errors
     /// LG603 where another writer was faster.
-    pub async fn create(&mut self, schema: SchemaRef, partition_by: &[String], description: Option<&str>) -> Result<()> {
+    pub async fn create(
+        &mut self,
+        schema: SchemaRef,
+        partition_by: &[String],
+        description: Option<&str>,
+    ) -> Result<()> {
         fs::create_dir_all(self.folder.join("_delta_log"))?;
         let metadata = json!({
             "id": uuid::Uuid::new_v4().to_string(),
@@ -171,12 +179,8 @@ impl TableLog {
         ];
         match publish(&self.folder, 0, &lines)? {
             Published::Done => {
-                self.head = Some(Head {
-                    version: 0,
-                    schema,
-                    partition_columns: partition_by.to_vec(),
-                    metadata,
-                });
+                self.head =
+                    Some(Head { version: 0, schema, partition_columns: partition_by.to_vec(), metadata });
                 Ok(())
             }
             Published::Exists => Err(self.lost(0)),
@@ -189,7 +193,10 @@ impl TableLog {
     /// LG603 where another writer committed first: nothing was written; reload,
     /// look at the token again, and decide anew.
     pub async fn commit(&mut self, commit: &Commit) -> Result<i64> {
-        let head = self.head.as_mut().ok_or_else(|| Error::new(Code::Bug, "commit to a table that does not exist"))?;
+        let head = self
+            .head
+            .as_mut()
+            .ok_or_else(|| Error::new(Code::Bug, "commit to a table that does not exist"))?;
         let version = head.version + 1;
         let at = now_ms();
         let mut lines = Vec::with_capacity(commit.adds.len() + commit.removes.len() + 3);
@@ -251,7 +258,10 @@ impl TableLog {
     }
 
     fn lost(&self, version: i64) -> Error {
-        Error::new(Code::Conflict, format!("table {}: version {version} was committed by another writer", self.name))
+        Error::new(
+            Code::Conflict,
+            format!("table {}: version {version} was committed by another writer", self.name),
+        )
     }
 }
 
@@ -295,8 +305,9 @@ pub fn plain_schema(schema: &Schema) -> SchemaRef {
 }
 
 fn schema_string(schema: &Schema) -> Result<String> {
-    let delta = StructType::try_from_arrow(schema)
-        .map_err(|e| Error::new(Code::DoesNotFit, format!("a column's type has no place in a Delta table: {e}")))?;
+    let delta = StructType::try_from_arrow(schema).map_err(|e| {
+        Error::new(Code::DoesNotFit, format!("a column's type has no place in a Delta table: {e}"))
+    })?;
     serde_json::to_string(&delta).map_err(|e| Error::new(Code::Bug, e.to_string()))
 }
 

@@ -121,7 +121,9 @@ impl Sink {
         let file = self.open.get_mut(&key).expect("opened above");
         file.writer.write(rows)?;
         file.n_rows += rows.num_rows() as u64;
-        if file.writer.bytes_written() as u64 + file.writer.in_progress_size() as u64 >= self.options.target_file_bytes {
+        if file.writer.bytes_written() as u64 + file.writer.in_progress_size() as u64
+            >= self.options.target_file_bytes
+        {
             let file = self.open.remove(&key).expect("opened above");
             self.close(file)?;
         }
@@ -169,8 +171,11 @@ impl Sink {
     /// Closes everything and makes it durable.
     pub fn finish(mut self) -> Result<Vec<AddFile>> {
         self.close_all()?;
-        let mut folders: Vec<PathBuf> =
-            self.done.iter().filter_map(|a| self.folder.join(&a.path).parent().map(Path::to_path_buf)).collect();
+        let mut folders: Vec<PathBuf> = self
+            .done
+            .iter()
+            .filter_map(|a| self.folder.join(&a.path).parent().map(Path::to_path_buf))
+            .collect();
         folders.sort();
         folders.dedup();
         for folder in folders {
@@ -220,7 +225,11 @@ fn properties(schema: &Schema, options: &SinkOptions) -> Result<WriterProperties
         .sort_by
         .iter()
         .filter_map(|c| schema.index_of(c).ok())
-        .map(|i| parquet::file::metadata::SortingColumn { column_idx: i as i32, descending: false, nulls_first: false })
+        .map(|i| parquet::file::metadata::SortingColumn {
+            column_idx: i as i32,
+            descending: false,
+            nulls_first: false,
+        })
         .collect();
     if !sorting.is_empty() {
         builder = builder.set_sorting_columns(Some(sorting));
@@ -305,7 +314,8 @@ fn partition_value(array: &ArrayRef, row: usize) -> Result<Option<String>> {
     let text = match array.data_type() {
         DataType::Timestamp(..) => {
             let us = array.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().value(row);
-            let t = jiff::Timestamp::from_microsecond(us).map_err(|e| Error::new(Code::DoesNotFit, e.to_string()))?;
+            let t = jiff::Timestamp::from_microsecond(us)
+                .map_err(|e| Error::new(Code::DoesNotFit, e.to_string()))?;
             t.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
         }
         _ => arrow::util::display::array_value_to_string(array, row)?,
@@ -364,8 +374,12 @@ fn stats_json(schema: &Schema, metadata: &ParquetMetaData, n_rows: u64) -> Value
             }
             match bounds(field.data_type(), s) {
                 Some((a, b)) => {
-                    low = Some(low.take().map_or_else(|| a.clone(), |l| if before(&a, &l) { a.clone() } else { l }));
-                    high = Some(high.take().map_or_else(|| b.clone(), |h| if before(&h, &b) { b.clone() } else { h }));
+                    low = Some(
+                        low.take().map_or_else(|| a.clone(), |l| if before(&a, &l) { a.clone() } else { l }),
+                    );
+                    high = Some(
+                        high.take().map_or_else(|| b.clone(), |h| if before(&h, &b) { b.clone() } else { h }),
+                    );
                 }
                 None => bounded = false,
             }
@@ -394,7 +408,6 @@ enum Bound {
     Bool(bool),
 }
 
-
 fn before(a: &Bound, b: &Bound) -> bool {
     match (a, b) {
         (Bound::Int(a), Bound::Int(b)) => a < b,
@@ -408,9 +421,15 @@ fn before(a: &Bound, b: &Bound) -> bool {
 fn bounds(t: &DataType, s: &Statistics) -> Option<(Bound, Bound)> {
     Some(match s {
         Statistics::Boolean(v) => (Bound::Bool(*v.min_opt()?), Bound::Bool(*v.max_opt()?)),
-        Statistics::Int32(v) => (Bound::Int(i128::from(*v.min_opt()?)), Bound::Int(i128::from(*v.max_opt()?))),
-        Statistics::Int64(v) => (Bound::Int(i128::from(*v.min_opt()?)), Bound::Int(i128::from(*v.max_opt()?))),
-        Statistics::Float(v) => (Bound::Float(f64::from(*v.min_opt()?)), Bound::Float(f64::from(*v.max_opt()?))),
+        Statistics::Int32(v) => {
+            (Bound::Int(i128::from(*v.min_opt()?)), Bound::Int(i128::from(*v.max_opt()?)))
+        }
+        Statistics::Int64(v) => {
+            (Bound::Int(i128::from(*v.min_opt()?)), Bound::Int(i128::from(*v.max_opt()?)))
+        }
+        Statistics::Float(v) => {
+            (Bound::Float(f64::from(*v.min_opt()?)), Bound::Float(f64::from(*v.max_opt()?)))
+        }
         Statistics::Double(v) => (Bound::Float(*v.min_opt()?), Bound::Float(*v.max_opt()?)),
         Statistics::ByteArray(v) if *t == DataType::Utf8 => {
             (Bound::Text(v.min_opt()?.data().to_vec()), Bound::Text(v.max_opt()?.data().to_vec()))

@@ -40,8 +40,9 @@ impl Context {
         let storage = lake.storage.clone();
         let spill = storage.join("tmp");
         for folder in [storage.join("state"), spill.clone(), storage.join("tables")] {
-            std::fs::create_dir_all(&folder)
-                .map_err(|e| Failure::new(Code::Storage, format!("cannot make `{}`: {e}", folder.display())))?;
+            std::fs::create_dir_all(&folder).map_err(|e| {
+                Failure::new(Code::Storage, format!("cannot make `{}`: {e}", folder.display()))
+            })?;
         }
         let store = Store::open(ledger_path(&storage)).await.map_err(ledger)?;
         let raw = RawStore::open(storage.join("raw"))?;

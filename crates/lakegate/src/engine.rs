@@ -138,7 +138,8 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &dyn Fn(&str)) -> Result
             }
             upkept = Instant::now();
         }
-        let wait = [round.next, worked.retry_in, Some(LIST_EVERY)].into_iter().flatten().min().unwrap_or(LIST_EVERY);
+        let wait =
+            [round.next, worked.retry_in, Some(LIST_EVERY)].into_iter().flatten().min().unwrap_or(LIST_EVERY);
         let until = Instant::now() + wait;
         // Files that wait to settle are looked at again in their own zone.
         if round.n_waiting > 0 {

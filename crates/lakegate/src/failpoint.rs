@@ -38,10 +38,23 @@ pub const REPLAYED: &str = "replayed";
 /// After small packs of raw bytes were bundled, before the ledger knows.
 pub const BUNDLED: &str = "bundled";
 
-/// All points, for tests that go through them.
+/// All points: a name that is none of them is a typing error.
 pub const ALL: [&str; 15] = [
-    RECEIVED, ACCEPTED, DISPOSED, CLAIMED, CHECKED, PARKED, WRITTEN, QUARANTINED, COMMITTED, UNFINISHED, FINISHED,
-    COMPACTED, REPLAY_WRITTEN, REPLAYED, BUNDLED,
+    RECEIVED,
+    ACCEPTED,
+    DISPOSED,
+    CLAIMED,
+    CHECKED,
+    PARKED,
+    WRITTEN,
+    QUARANTINED,
+    COMMITTED,
+    UNFINISHED,
+    FINISHED,
+    COMPACTED,
+    REPLAY_WRITTEN,
+    REPLAYED,
+    BUNDLED,
 ];
 
 /// The point at which this process is to die, if any.
@@ -55,6 +68,12 @@ impl Failpoints {
     pub fn parse(text: Option<&str>) -> Self {
         let at = text.filter(|t| !t.is_empty()).map(|t| {
             let (name, n) = t.split_once(':').unwrap_or((t, "1"));
+            if !ALL.contains(&name) {
+                eprintln!(
+                    "warning: LAKEGATE_KILL_AT: there is no point `{name}`; the points are {}",
+                    ALL.join(", ")
+                );
+            }
             (name.to_string(), AtomicU32::new(n.parse().unwrap_or(1)))
         });
         Self { at }

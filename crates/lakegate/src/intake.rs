@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use lakegate_domain::model::{Dataset, Lake};
 use lakegate_domain::route::{self, Groups, Routed};
-use lakegate_domain::{Failure, DatasetName};
+use lakegate_domain::{DatasetName, Failure};
 use lakegate_land::{Seen, Settler, Wanted, archive_folder, dispose, ensure, list};
 use lakegate_state::{Accepted, Arrival, Known, RawRef, Sighting, Stray, StrayReason};
 
@@ -161,7 +161,10 @@ impl Intake {
                     strays.push(Stray {
                         path: seen.path,
                         reason: StrayReason::Unmatched,
-                        detail: format!("no dataset's `match` takes this name; nearest: {}", nearest.join(", ")),
+                        detail: format!(
+                            "no dataset's `match` takes this name; nearest: {}",
+                            nearest.join(", ")
+                        ),
                         size_bytes: seen.size_bytes,
                     });
                 }
@@ -177,8 +180,7 @@ impl Intake {
             }
         }
         let now_ns = now().0 * 1_000_000;
-        let sifted =
-            self.settler.sift(&zone.folder, new, renamed_in, now_ns, &|s| routes[&s.path].0.settle);
+        let sifted = self.settler.sift(&zone.folder, new, renamed_in, now_ns, &|s| routes[&s.path].0.settle);
         round.n_waiting = sifted.n_waiting;
         round.next = sifted.next;
         for batch in sifted.settled.chunks(RECEIVE_FILES) {

@@ -48,7 +48,8 @@ pub fn after_run(ctx: &Context) -> Result<Upkeep, Failure> {
 /// Does the upkeep asked for, on one table or on all.
 pub fn maintain(ctx: &Context, only: Option<&TableName>, kinds: Kinds) -> Result<Upkeep, Failure> {
     let mut done = Upkeep::default();
-    let tables = catalog::discover(&ctx.lake.storage).map_err(|e| Failure::new(Code::Storage, e.to_string()))?;
+    let tables =
+        catalog::discover(&ctx.lake.storage).map_err(|e| Failure::new(Code::Storage, e.to_string()))?;
     for table in tables.iter().filter(|t| only.is_none_or(|o| o == *t)) {
         if ctx.stopping() {
             return Ok(done);
@@ -124,7 +125,9 @@ fn newest_version(folder: &std::path::Path) -> u64 {
     std::fs::read_dir(folder.join("_delta_log"))
         .map(|d| {
             d.flatten()
-                .filter_map(|e| e.file_name().to_string_lossy().strip_suffix(".json").and_then(|n| n.parse().ok()))
+                .filter_map(|e| {
+                    e.file_name().to_string_lossy().strip_suffix(".json").and_then(|n| n.parse().ok())
+                })
                 .max()
                 .unwrap_or(0)
         })

@@ -2,7 +2,6 @@
 //! decide what is said; nothing here knows the lake.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Row, Table, TableStyle};
@@ -33,7 +32,6 @@ pub fn terminal_width() -> Option<u16> {
 pub struct List {
     table: Table,
     right: Vec<bool>,
-    color: bool,
 }
 
 impl List {
@@ -56,22 +54,11 @@ impl List {
         let header =
             columns.iter().map(|c| Cell::new(c.trim_start_matches('>')).add_attribute(Attribute::Bold));
         table.set_header(Row::from(align(header, &right)));
-        Self { table, right, color }
+        Self { table, right }
     }
 
     pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
         let cells = cells.into_iter().map(|c| Cell::new(c.as_ref()));
-        self.table.add_row(Row::from(align(cells, &self.right)));
-        self
-    }
-
-    /// A row that stands back, such as what is already done.
-    pub fn dim_row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
-        let color = self.color;
-        let cells = cells.into_iter().map(|c| {
-            let cell = Cell::new(c.as_ref());
-            if color { cell.add_attribute(Attribute::Dim) } else { cell }
-        });
         self.table.add_row(Row::from(align(cells, &self.right)));
         self
     }
@@ -116,7 +103,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -155,11 +142,11 @@ pub fn ago(instant_ms: i64, now_ms: i64) -> String {
     let s = apart.as_secs();
     let coarse = match s {
         ..5 => return "just now".into(),
-        ..60 => format!("{s} s"),
-        ..3600 => format!("{} min", s / 60),
-        ..86_400 => format!("{} h", s / 3600),
-        ..2_592_000 => format!("{} d", s / 86_400),
-        ..31_536_000 => format!("{} months", s / 2_592_000).replacen(
+        5..60 => format!("{s} s"),
+        60..3600 => format!("{} min", s / 60),
+        3600..86_400 => format!("{} h", s / 3600),
+        86_400..2_592_000 => format!("{} d", s / 86_400),
+        2_592_000..31_536_000 => format!("{} months", s / 2_592_000).replacen(
             "1 months",
             "1 month",
             usize::from(s / 2_592_000 == 1),
@@ -172,81 +159,50 @@ pub fn ago(instant_ms: i64, now_ms: i64) -> String {
 /// What shows that long work goes on. It writes to standard error, so that
 /// results stay clean.
 pub enum Progress {
-    /// A bar, or a spinner where the total is not known.
+    /// A spinner with the newest message.
     Terminal(ProgressBar),
     /// A plain line now and then, for logs.
-    Lines(Lines),
+    Lines {
+        what: String,
+        last: std::cell::Cell<Instant>,
+    },
     Quiet,
-}
-
-/// State of plain progress lines.
-pub struct Lines {
-    total: Option<u64>,
-    what: String,
-    inner: Mutex<LinesInner>,
-}
-
-struct LinesInner {
-    done: u64,
-    last: Instant,
-    out: Box<dyn Write + Send>,
 }
 
 /// Least time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
 impl Progress {
-    /// Progress of `what` ("loading"), in steps; `total` where it is known.
-    pub fn new(what: &str, total: Option<u64>, quiet: bool) -> Self {
+    /// Progress of `what`, such as `run`.
+    pub fn new(what: &str, quiet: bool) -> Self {
         if quiet {
             Progress::Quiet
         } else if io::stderr().is_terminal() {
-            Progress::Terminal(bar(what, total))
+            let style = ProgressStyle::with_template("{spinner} {prefix} {msg:.dim}")
+                .expect("the template is constant and correct");
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                .with_style(style)
+                .with_prefix(what.to_string());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            Progress::Terminal(bar)
         } else {
-            Progress::Lines(Lines::new(what, total, Box::new(io::stderr())))
+            Progress::Lines { what: what.to_string(), last: std::cell::Cell::new(Instant::now()) }
         }
     }
 
-    /// So many more steps are done.
-    pub fn advance(&self, steps: u64) {
-        match self {
-            Progress::Terminal(bar) => bar.inc(steps),
-            Progress::Lines(lines) => lines.advance(steps, Instant::now()),
-            Progress::Quiet => {}
-        }
-    }
-
-    /// More was found to do.
-    pub fn set_total(&mut self, total: u64) {
-        match self {
-            Progress::Terminal(bar) => {
-                if bar.length().is_none() {
-                    bar.set_style(bar_style());
-                }
-                bar.set_length(total);
-            }
-            Progress::Lines(lines) => lines.total = Some(total),
-            Progress::Quiet => {}
-        }
-    }
-
-    /// What is being worked on; plain lines leave it out.
+    /// How far the work is.
     pub fn message(&self, text: impl Into<String>) {
-        if let Progress::Terminal(bar) = self {
-            bar.set_message(text.into());
-        }
-    }
-
-    /// Prints a line that stays, above the bar.
-    pub fn say(&self, line: &str) {
         match self {
-            Progress::Terminal(bar) => bar.suspend(|| eprintln!("{line}")),
-            Progress::Lines(lines) => lines.say(line),
-            Progress::Quiet => {}
+            Progress::Terminal(bar) => bar.set_message(text.into()),
+            Progress::Lines { what, last } if last.get().elapsed() >= LINE_EVERY => {
+                last.set(Instant::now());
+                eprintln!("{what}: {}", text.into());
+            }
+            Progress::Lines { .. } | Progress::Quiet => {}
         }
     }
 
-    /// The work is over; the bar goes away.
+    /// The work is over; the spinner goes away.
     pub fn finish(self) {
         if let Progress::Terminal(bar) = self {
             bar.finish_and_clear();
@@ -254,61 +210,8 @@ impl Progress {
     }
 }
 
-fn bar(what: &str, total: Option<u64>) -> ProgressBar {
-    let bar =
-        ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_prefix(what.to_string());
-    bar.set_style(if total.is_some() { bar_style() } else { spinner_style() });
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
-}
-
-fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {bar:24} {human_pos}/{human_len} {msg:.dim} {eta:.dim}")
-        .expect("the template is constant and correct")
-        .progress_chars("━╸ ")
-}
-
-fn spinner_style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {prefix} {human_pos} {msg:.dim}")
-        .expect("the template is constant and correct")
-}
-
-impl Lines {
-    fn new(what: &str, total: Option<u64>, out: Box<dyn Write + Send>) -> Self {
-        let inner = LinesInner { done: 0, last: Instant::now(), out };
-        Self { total, what: what.to_string(), inner: Mutex::new(inner) }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, LinesInner> {
-        // A panic elsewhere leaves a counter that is at worst one step behind.
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn advance(&self, steps: u64, now: Instant) {
-        let mut inner = self.lock();
-        inner.done += steps;
-        if now.saturating_duration_since(inner.last) < LINE_EVERY {
-            return;
-        }
-        inner.last = now;
-        let done = count(inner.done);
-        let line = match self.total {
-            Some(total) => format!("{} {done} of {}", self.what, count(total)),
-            None => format!("{} {done}", self.what),
-        };
-        // Progress that nobody can read is no reason to stop working.
-        let _ = writeln!(inner.out, "{line}");
-    }
-
-    fn say(&self, line: &str) {
-        let _ = writeln!(self.lock().out, "{line}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -377,7 +280,7 @@ mod tests {
     #[test]
     fn a_list_is_aligned_and_plain_in_a_pipe() {
         let mut list = List::new(&["table", ">rows", "note"], false, None);
-        list.row(["ocean.buoy.met", "1,234", ""]).dim_row(["x", "7", "old"]);
+        list.row(["ocean.buoy.met", "1,234", ""]).row(["x", "7", "old"]);
         let mut out = Vec::new();
         list.print(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -392,28 +295,5 @@ mod tests {
         let mut out = Vec::new();
         List::new(&["a"], true, None).row(["1"]).print(&mut out).unwrap();
         assert!(String::from_utf8(out).unwrap().contains("\u{1b}[1m"));
-    }
-
-    #[test]
-    fn plain_lines_come_at_most_once_a_second() {
-        #[derive(Clone, Default)]
-        struct Shared(Arc<Mutex<Vec<u8>>>);
-        impl Write for Shared {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let out = Shared::default();
-        let lines = Lines::new("loaded", Some(2000), Box::new(out.clone()));
-        let start = lines.lock().last;
-        for (steps, ms) in [(1, 10), (2, 999), (1000, 1000), (1, 1500), (1, 2000)] {
-            lines.advance(steps, start + Duration::from_millis(ms));
-        }
-        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text, "loaded 1,003 of 2,000\nloaded 1,005 of 2,000\n");
     }
 }

@@ -16,7 +16,6 @@ use serde_json::json;
 use crate::context::{Context, now};
 use crate::failpoint;
 use crate::ingest::fold::quarantine_schema;
-use crate::ingest::outcome::Counts;
 use crate::ingest::prepare::{STREAM_OVER_BYTES, prepare};
 use crate::ingest::tables::Tables;
 use crate::ingest::{env, grown_schema, outcomes, sink_options, write_rows};
@@ -27,13 +26,10 @@ use crate::worker::Worker;
 pub struct Replayed {
     pub n_files: usize,
     pub n_rows: u64,
-    pub before: Counts,
     pub tables: Vec<String>,
     /// Files that today's configuration refuses. Where there are any, nothing
     /// was changed.
     pub refused: Vec<(String, Failure)>,
-    /// Files that wait in the parked list and were left there.
-    pub n_left: usize,
 }
 
 /// Kind of a replay's run; with `:` and file ids where it is of some files.
@@ -51,13 +47,17 @@ pub fn replay(
 ) -> Result<Replayed, Failure> {
     settle(ctx, dataset)?;
     let lane = LaneName::replay(&dataset.name);
-    let mut jobs: Vec<Job> = ctx.block(ctx.store.replayable(&dataset.name))?.into_iter().map(|r| r.job).collect();
+    let mut jobs: Vec<Job> =
+        ctx.block(ctx.store.replayable(&dataset.name))?.into_iter().map(|r| r.job).collect();
     let all = only.is_empty();
     if !all {
         if let Some(missing) = only.iter().find(|id| !jobs.iter().any(|j| j.file_id == **id)) {
             return Err(Failure::new(
                 Code::RawMissing,
-                format!("file {missing} has no rows in dataset {} to replay; see `lakegate files`", dataset.name),
+                format!(
+                    "file {missing} has no rows in dataset {} to replay; see `lakegate files`",
+                    dataset.name
+                ),
             ));
         }
         jobs.retain(|j| only.contains(&j.file_id));
@@ -97,7 +97,10 @@ fn settle(ctx: &Context, dataset: &Dataset) -> Result<(), Failure> {
     match open {
         Some(lane) if !ctx.stopping() => Err(Failure::new(
             Code::Conflict,
-            format!("{} files of {} wait to be tried again; replay when they are done", lane.n_files, dataset.name),
+            format!(
+                "{} files of {} wait to be tried again; replay when they are done",
+                lane.n_files, dataset.name
+            ),
         )),
         _ => Ok(()),
     }
@@ -137,7 +140,8 @@ fn rebuild(
                 })
                 .count()
                 .max(1);
-            let n = left.iter().take(n).position(|j| j.size_bytes > STREAM_OVER_BYTES).map_or(n, |at| at.max(1));
+            let n =
+                left.iter().take(n).position(|j| j.size_bytes > STREAM_OVER_BYTES).map_or(n, |at| at.max(1));
             let mut batch: Vec<Job> = left.drain(..n).collect();
             batch.iter_mut().for_each(|j| j.accepted_volume = true);
             let env = env(ctx, dataset);
@@ -315,7 +319,8 @@ pub fn resume(ctx: &Context) -> Result<(), Failure> {
         if !kind.starts_with(KIND) {
             continue;
         }
-        let entry = (row[id].as_i64().unwrap_or(0), kind.to_string(), row[status].as_str().unwrap_or("").to_string());
+        let entry =
+            (row[id].as_i64().unwrap_or(0), kind.to_string(), row[status].as_str().unwrap_or("").to_string());
         let slot = newest.entry(dataset.to_string()).or_insert_with(|| entry.clone());
         if entry.0 > slot.0 {
             *slot = entry;
@@ -323,7 +328,9 @@ pub fn resume(ctx: &Context) -> Result<(), Failure> {
     }
     for (dataset, (_, kind, status)) in newest {
         let Ok(name) = dataset.parse() else { continue };
-        let (true, Some(dataset)) = (status == "interrupted", ctx.lake.dataset(&name).cloned()) else { continue };
+        let (true, Some(dataset)) = (status == "interrupted", ctx.lake.dataset(&name).cloned()) else {
+            continue;
+        };
         let ids: Vec<FileId> = kind
             .strip_prefix(KIND)
             .and_then(|k| k.strip_prefix(':'))

@@ -71,5 +71,6 @@ fn batch(rows: Rows) -> Result<RecordBatch, String> {
         columns.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.rows.len()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(|e| e.to_string())
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+        .map_err(|e| e.to_string())
 }

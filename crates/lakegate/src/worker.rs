@@ -104,7 +104,12 @@ impl Worker {
     }
 
     /// Works on one claim; `None` where there is nothing to claim.
-    fn claim(&mut self, ctx: &Context, lane: &LaneName, name: &DatasetName) -> Result<Option<Worked>, Failure> {
+    fn claim(
+        &mut self,
+        ctx: &Context,
+        lane: &LaneName,
+        name: &DatasetName,
+    ) -> Result<Option<Worked>, Failure> {
         let Some(dataset) = ctx.lake.dataset(name).cloned() else {
             // Its configuration is gone; its files wait until it is back.
             return Ok(None);
@@ -156,7 +161,7 @@ impl Worker {
         // it the lane: the others wait behind it in order.
         ctx.block(ctx.store.release(lane, &ctx.owner, now()))?;
         let job = match job {
-            Some(job) => Some(job.clone()),
+            Some(job) => Some(job.as_ref().clone()),
             None => {
                 let limits = Limits { max_files: 1, max_bytes: 1 };
                 ctx.block(ctx.store.claim(lane, &ctx.owner, limits, LEASE_MS, now()))?
@@ -177,7 +182,13 @@ impl Worker {
         Ok(())
     }
 
-    fn end(&self, ctx: &Context, run: RunId, worked: &Worked, failure: Option<&Failure>) -> Result<(), Failure> {
+    fn end(
+        &self,
+        ctx: &Context,
+        run: RunId,
+        worked: &Worked,
+        failure: Option<&Failure>,
+    ) -> Result<(), Failure> {
         let status = if failure.is_some() { RunStatus::Failed } else { RunStatus::Succeeded };
         let error = failure.map(ToString::to_string);
         ctx.block(ctx.store.end_run(run, status, worked.n_committed, worked.n_rows, error, now()))
@@ -219,4 +230,3 @@ impl Drop for Heartbeat {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
-

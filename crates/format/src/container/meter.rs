@@ -36,7 +36,7 @@ impl Meter {
         let total = self.expanded.fetch_add(n, Ordering::Relaxed) + n;
         if total > self.caps.expanded_bytes {
             return Err(exceeded(format!(
-                "the file of {} has expanded to more than {} (`expanded_bytes` allows {})",
+                "the file of {} has expanded to more than {} (`caps: {{ expanded: … }}` allows {})",
                 human(self.source_bytes),
                 human(self.caps.expanded_bytes),
                 self.caps.expanded_bytes

@@ -38,7 +38,7 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
     let (_lock, ctx) = shell.work()?;
     let dataset = known_dataset(&ctx.lake, &args.dataset)?;
     // Another dataset's replay may have been cut short; this one begins anew.
-    let progress = Progress::new("replay", None, shell.global.quiet || shell.global.json);
+    let progress = Progress::new("replay", shell.global.quiet || shell.global.json);
     let replayed = crate::replay::replay(&ctx, &dataset, &args.files, &|n, of| {
         progress.message(format!("{} of {}", render::count(n as u64), render::counted(of as u64, "file")));
     });

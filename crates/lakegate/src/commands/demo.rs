@@ -86,7 +86,10 @@ pub fn demo(shell: &Shell, args: &Demo) -> Result<Exit> {
         None => free_folder()?,
     };
     if fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
-        return Err(Stop::Usage(format!("`{}` is not empty; name a new folder: lakegate demo DIR", dir.display())));
+        return Err(Stop::Usage(format!(
+            "`{}` is not empty; name a new folder: lakegate demo DIR",
+            dir.display()
+        )));
     }
     for (path, text) in [
         ("lake.yaml", LAKE),
@@ -161,7 +164,12 @@ fn free_folder() -> Result<PathBuf> {
         match fs::create_dir(&dir) {
             Ok(()) => return Ok(dir),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(Stop::Usage(format!("`{}`: {e}; name a folder: lakegate demo DIR", dir.display()))),
+            Err(e) => {
+                return Err(Stop::Usage(format!(
+                    "`{}`: {e}; name a folder: lakegate demo DIR",
+                    dir.display()
+                )));
+            }
         }
     }
     Err(Stop::Usage(format!("`{}` is full of demos; name a folder: lakegate demo DIR", base.display())))
@@ -261,7 +269,8 @@ fn buoy(rng: &mut fastrand::Rng) -> Result<Vec<u8>> {
     let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     let wrong = |e: zip::result::ZipError| std::io::Error::other(e);
-    for (name, text) in [("day.met.csv", &met), ("day.waves.csv", &waves), ("__MACOSX/._day.met.csv", &String::new())]
+    for (name, text) in
+        [("day.met.csv", &met), ("day.waves.csv", &waves), ("__MACOSX/._day.met.csv", &String::new())]
     {
         out.start_file(name, options).map_err(wrong)?;
         out.write_all(text.as_bytes())?;

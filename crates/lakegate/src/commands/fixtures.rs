@@ -73,7 +73,9 @@ pub fn test(shell: &Shell, args: &Test) -> Result<Exit> {
                 shell.say(d)?;
             }
         }
-        told.push(json!({ "dataset": case.dataset.to_string(), "case": case.name, "differences": differences }));
+        told.push(
+            json!({ "dataset": case.dataset.to_string(), "case": case.name, "differences": differences }),
+        );
     }
     if shell.global.json {
         shell.print_json(&json!({ "passed": n_passed, "failed": n_failed, "cases": told }))?;

@@ -29,7 +29,8 @@ pub fn status(shell: &Shell) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     shell.say(format!("lake {} in {}", ctx.lake.name, ctx.lake.root.display()))?;
-    let mut list = shell.list(&["dataset", "committed", "queued", "parked", "duplicates", "newest commit", "lag"]);
+    let mut list =
+        shell.list(&["dataset", "committed", "queued", "parked", "duplicates", "newest commit", "lag"]);
     for d in &ctx.lake.datasets {
         let s = status.iter().find(|s| s.dataset == d.name);
         let n = |state: FileState| render::count(s.map_or(0, |s| s.count(state)));

@@ -118,7 +118,10 @@ impl Shell {
 
     pub fn work_on(&self, lake: Lake) -> Result<(LakeLock, Context)> {
         std::fs::create_dir_all(&lake.storage).map_err(|e| {
-            Failure::new(Code::Storage, format!("cannot make the storage folder `{}`: {e}", lake.storage.display()))
+            Failure::new(
+                Code::Storage,
+                format!("cannot make the storage folder `{}`: {e}", lake.storage.display()),
+            )
         })?;
         let lock = LakeLock::try_acquire(&lake.storage)?;
         let ctx = self.context_of(lake)?;
@@ -212,8 +215,12 @@ fn tell(shell: &Shell, stop: Stop) -> Exit {
             serde_json::json!({ "error": { "code": f.code.id(), "message": f.message, "help": f.code.hint() } }),
         ),
         Stop::Configuration(d) => (Exit::Usage, d.to_string(), serde_json::json!({ "errors": d.to_json() })),
-        Stop::Usage(m) => (Exit::Usage, format!("error: {m}"), serde_json::json!({ "error": { "message": m } })),
-        Stop::Busy(m) => (Exit::Busy, format!("error: {m}"), serde_json::json!({ "error": { "message": m } })),
+        Stop::Usage(m) => {
+            (Exit::Usage, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
+        }
+        Stop::Busy(m) => {
+            (Exit::Busy, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
+        }
     };
     if shell.global.json {
         let _ = shell.print_json(&json);

@@ -6,8 +6,8 @@ use lakegate_domain::model::Dataset;
 use lakegate_domain::route::{self, Routed};
 use lakegate_domain::{Failure, FileId};
 use lakegate_format::open::{Source, open};
-use lakegate_land::{Seen, list};
 use lakegate_lake::transform::Limits;
+use lakegate_land::{Seen, list};
 use serde_json::{Value, json};
 
 use super::{Result, Shell, Stop, absolute};
@@ -49,12 +49,14 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
             let known = ctx.block(ctx.store.known(&zone_key(&ctx.lake, folder)))?;
             for seen in list(folder, &inner).files {
                 let k = known.get(&seen.path);
-                let shown = seen.os_path.strip_prefix(&ctx.lake.root).unwrap_or(&seen.os_path).display().to_string();
-                let answer = if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
-                    Answer::Known
-                } else {
-                    routed(shell, &ctx, route::route(datasets, &seen.path), &seen)
-                };
+                let shown =
+                    seen.os_path.strip_prefix(&ctx.lake.root).unwrap_or(&seen.os_path).display().to_string();
+                let answer =
+                    if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
+                        Answer::Known
+                    } else {
+                        routed(shell, &ctx, route::route(datasets, &seen.path), &seen)
+                    };
                 planned.push(Planned { path: shown, answer });
             }
         }
@@ -73,7 +75,10 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
         };
         for seen in files {
             // A file of a zone is routed by its zone; any other by all datasets.
-            let zone = zones.iter().filter(|(f, _)| seen.os_path.starts_with(f)).max_by_key(|(f, _)| f.as_os_str().len());
+            let zone = zones
+                .iter()
+                .filter(|(f, _)| seen.os_path.starts_with(f))
+                .max_by_key(|(f, _)| f.as_os_str().len());
             let (sharing, relative) = match zone {
                 Some((folder, datasets)) => {
                     let rel = seen.os_path.strip_prefix(folder).unwrap_or(&seen.os_path);
@@ -82,7 +87,10 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                 None => (ctx.lake.datasets.clone(), seen.path.clone()),
             };
             let shown = base.join(&seen.path).display().to_string();
-            planned.push(Planned { path: shown, answer: routed(shell, &ctx, route::route(&sharing, &relative), &seen) });
+            planned.push(Planned {
+                path: shown,
+                answer: routed(shell, &ctx, route::route(&sharing, &relative), &seen),
+            });
         }
     }
     let exit = report(shell, &planned)?;
@@ -145,7 +153,8 @@ fn try_file(
         modified_us: seen.mtime_ns / 1000,
     };
     let limits = Limits { memory_bytes: (ctx.lake.memory_bytes / 2) as usize, spill_dir: ctx.spill.clone() };
-    let mut fold = FileFold::new(dataset, tables.view(), facts, now().0 * 1000, shell.runtime.clone(), limits);
+    let mut fold =
+        FileFold::new(dataset, tables.view(), facts, now().0 * 1000, shell.runtime.clone(), limits);
     for p in parsed {
         fold.add(p, None)?;
     }
@@ -187,10 +196,16 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
     for p in planned {
         match &p.answer {
             Answer::Known => {}
-            Answer::Junk => shell.say(format!("{}\n    left alone: hidden, half written or junk by its name", p.path))?,
+            Answer::Junk => {
+                shell.say(format!("{}\n    left alone: hidden, half written or junk by its name", p.path))?
+            }
             Answer::Stray(why) => shell.say(format!("{}\n    not taken: {why}", p.path))?,
             Answer::Fails(dataset, f) => {
-                shell.say(format!("{}\n    {dataset}: would be parked: {f}\n    help: {}", p.path, f.code.hint()))?;
+                shell.say(format!(
+                    "{}\n    {dataset}: would be parked: {f}\n    help: {}",
+                    p.path,
+                    f.code.hint()
+                ))?;
             }
             Answer::Loads { dataset, out, partly, columns } => {
                 let more = if *partly { " (the first part of the file)" } else { "" };
@@ -209,7 +224,10 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                     }
                     for f in t.findings.iter().filter(|f| f.n_failed > 0) {
                         let sample = f.sample.as_deref().unwrap_or_default();
-                        shell.say(format!("       {}: {} of {} fail; {sample}", f.name, f.n_failed, f.n_checked))?;
+                        shell.say(format!(
+                            "       {}: {} of {} fail; {sample}",
+                            f.name, f.n_failed, f.n_checked
+                        ))?;
                     }
                 }
             }

@@ -45,7 +45,8 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
     let ledger = super::sql::rows(shell, &session, "select * from system.file_tables")?;
     for r in &ledger {
         let n = |k: &str| r.get(k).and_then(Value::as_u64).unwrap_or(0);
-        let table = r.get("table").or(r.get("table_name")).and_then(Value::as_str).unwrap_or_default().to_string();
+        let table =
+            r.get("table").or(r.get("table_name")).and_then(Value::as_str).unwrap_or_default().to_string();
         let file = r.get("file_id").and_then(Value::as_i64).unwrap_or(0);
         let c = Counts {
             n_in: n("n_in"),
@@ -104,7 +105,10 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
             held.insert(file, n);
             let who = format!("f{file} {}", names.get(&file).cloned().unwrap_or_default());
             if n != distinct {
-                findings.push(Finding { subject: who.clone(), what: format!("{table} holds {n} of its rows, but only {distinct} are different") });
+                findings.push(Finding {
+                    subject: who.clone(),
+                    what: format!("{table} holds {n} of its rows, but only {distinct} are different"),
+                });
             }
             match states.get(&file) {
                 Some(FileState::Committed) => {}
@@ -112,7 +116,10 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
                     subject: who,
                     what: format!("{table} holds {n} of its rows, but the file is {}", s.name()),
                 }),
-                None => findings.push(Finding { subject: who, what: format!("{table} holds {n} rows of a file that the ledger does not know") }),
+                None => findings.push(Finding {
+                    subject: who,
+                    what: format!("{table} holds {n} rows of a file that the ledger does not know"),
+                }),
             }
         }
         let base = base.to_string();
@@ -150,7 +157,10 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
         if args.table.as_ref().is_some_and(|t| t.dataset() != e.dataset) {
             continue;
         }
-        if !matches!(e.state, FileState::Committed | FileState::Queued | FileState::Leased | FileState::Parked) {
+        if !matches!(
+            e.state,
+            FileState::Committed | FileState::Queued | FileState::Leased | FileState::Parked
+        ) {
             continue;
         }
         n_raw += 1;
@@ -165,7 +175,8 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
     let n_committed = states.values().filter(|s| **s == FileState::Committed).count();
     let exit = if findings.is_empty() { Exit::Done } else { Exit::Findings };
     if shell.global.json {
-        let all: Vec<_> = findings.iter().map(|f| json!({ "subject": f.subject, "finding": f.what })).collect();
+        let all: Vec<_> =
+            findings.iter().map(|f| json!({ "subject": f.subject, "finding": f.what })).collect();
         shell.print_json(&json!({
             "files": n_committed, "rows": n_rows, "raw_files": n_raw, "findings": all,
         }))?;

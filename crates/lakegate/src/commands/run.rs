@@ -21,7 +21,7 @@ pub struct Shown {
 impl Shown {
     pub fn new(shell: &Shell, what: &str) -> Self {
         let quiet = shell.global.quiet || shell.global.json;
-        Self { progress: RefCell::new(Progress::new(what, None, quiet)) }
+        Self { progress: RefCell::new(Progress::new(what, quiet)) }
     }
 
     pub fn finish(self) {
@@ -136,7 +136,10 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         }
         print_list(shell, &list)?;
         if strays.len() > 20 {
-            shell.say(format!("… and {} more: lakegate sql 'select * from system.strays'", strays.len() - 20))?;
+            shell.say(format!(
+                "… and {} more: lakegate sql 'select * from system.strays'",
+                strays.len() - 20
+            ))?;
         }
     }
     if let Some(failure) = &worked.setback

@@ -106,7 +106,11 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
 }
 
 /// A statement's rows as JSON objects, for commands that show some of them.
-pub fn rows(shell: &Shell, session: &Session, sql: &str) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
+pub fn rows(
+    shell: &Shell,
+    session: &Session,
+    sql: &str,
+) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
     let mut buffer: Vec<u8> = Vec::new();
     shell.runtime.block_on(async {
         let (_, stream) = session.query(sql).await?;

@@ -60,7 +60,12 @@ pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
         Ok(())
     };
     let fresh = !dir.join("lake.yaml").exists();
-    write("lake.yaml", &format!("# Every key: docs/lake.example.yaml\nlake: {name}\nstorage: ./lake\ntimezone: UTC\nteams: [demo]\n"))?;
+    write(
+        "lake.yaml",
+        &format!(
+            "# Every key: docs/lake.example.yaml\nlake: {name}\nstorage: ./lake\ntimezone: UTC\nteams: [demo]\n"
+        ),
+    )?;
     if fresh {
         write("datasets/orders.yaml", DATASET)?;
         write("landing/demo/orders/orders_paris_2026-03-01.csv", SAMPLE)?;
@@ -77,7 +82,8 @@ pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
     for path in &made {
         shell.say(format!("made {}", path.display()))?;
     }
-    let at = if args.dir.as_os_str() == "." { String::new() } else { format!(" --lake {}", args.dir.display()) };
+    let at =
+        if args.dir.as_os_str() == "." { String::new() } else { format!(" --lake {}", args.dir.display()) };
     shell.say(format!(
         "\nnext:\n  lakegate{at} plan      what the sample file would become\n  lakegate{at} run       load it\n  \
          lakegate{at} sql 'select * from orders'"

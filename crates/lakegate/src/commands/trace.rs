@@ -99,7 +99,10 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
     let f = row_of(ctx, id)?;
     let dataset = known_dataset(&ctx.lake, &f.dataset)?;
     if f.raw_gone {
-        return Err(Stop::Failed(Failure::new(Code::RawMissing, format!("the bytes of {id} are no longer kept"))));
+        return Err(Stop::Failed(Failure::new(
+            Code::RawMissing,
+            format!("the bytes of {id} are no longer kept"),
+        )));
     }
     let source = match ctx.raw.open_raw(&place(&f.raw)?)? {
         RawBytes::Bytes(b) => Source::Bytes(b.into()),

@@ -146,19 +146,24 @@ impl<'a> FileFold<'a> {
             for (f, c) in data.schema_ref().fields().iter().zip(data.columns()) {
                 fold.out.stats.entry(f.name().clone()).or_default().add(c.as_ref());
             }
-            let ready = finish_rows(self.dataset, table, &self.facts, self.loaded_at_us, with_row, rescued, None)?;
+            let ready =
+                finish_rows(self.dataset, table, &self.facts, self.loaded_at_us, with_row, rescued, None)?;
             return Ok(Ready { table: name.into(), rows: Some(ready), quarantined: None });
         }
-        let Checked { pass, flags, nulled, quarantined, dropped, n_duplicates, kept } = fold.check.check(with_row)?;
+        let Checked { pass, flags, nulled, quarantined, dropped, n_duplicates, kept } =
+            fold.check.check(with_row)?;
         let counts = &mut fold.out.counts;
         counts.n_committed += pass.num_rows() as u64;
         counts.n_quarantined += quarantined.len() as u64;
         counts.n_duplicate += n_duplicates;
         counts.n_dropped += dropped.len() as u64 - n_duplicates;
         let mut rescued = match (&kept, rescued) {
-            (Some(kept), Some(r)) => {
-                Some(r.into_iter().zip(kept.values()).filter_map(|(v, keep)| keep.then_some(v)).collect::<Vec<_>>())
-            }
+            (Some(kept), Some(r)) => Some(
+                r.into_iter()
+                    .zip(kept.values())
+                    .filter_map(|(v, keep)| keep.then_some(v))
+                    .collect::<Vec<_>>(),
+            ),
             (_, r) => r,
         };
         for (row, column, value) in nulled {
@@ -242,11 +247,8 @@ pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conforme
 /// The file's columns as a transform sees them: by their SQL names, those of
 /// `input:` with their types, everything else of a text file as text.
 fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
-    let mut targets: Vec<Target> = dataset
-        .input
-        .iter()
-        .map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String)))
-        .collect();
+    let mut targets: Vec<Target> =
+        dataset.input.iter().map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String))).collect();
     let mut add = |name: &str, t: DataType| {
         if !targets.iter().any(|x| x.spec.source() == name) {
             targets.push(Target::inferred(name, t));
@@ -254,9 +256,12 @@ fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
     };
     match rows {
         Rows::Text(t) => t.names.iter().for_each(|n| add(n, DataType::Utf8)),
-        Rows::Typed(b) => b.schema_ref().fields().iter().for_each(|f| add(f.name(), delta_type(f.data_type()))),
+        Rows::Typed(b) => {
+            b.schema_ref().fields().iter().for_each(|f| add(f.name(), delta_type(f.data_type())))
+        }
     }
-    let plan = Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: Vec::new() };
+    let plan =
+        Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: Vec::new() };
     conform::check_names(&plan)?;
     Ok(plan)
 }
@@ -368,7 +373,8 @@ fn finish_rows(
         take_rows(rows)?.0
     };
     if let Some(flags) = flags {
-        let mut b = ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, true));
+        let mut b =
+            ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, true));
         for names in &flags {
             if names.is_empty() {
                 b.append_null();

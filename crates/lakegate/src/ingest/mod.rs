@@ -59,7 +59,7 @@ impl Done {
 pub struct Setback {
     pub failure: Failure,
     /// The job to blame, if one is.
-    pub job: Option<Job>,
+    pub job: Option<Box<Job>>,
 }
 
 impl From<Failure> for Setback {
@@ -123,7 +123,7 @@ pub fn ingest(
         for (job, failure) in std::mem::take(&mut prepared.failed) {
             let partly = tables.iter_mut().any(|(_, t)| is_committed(t.log.token(lane), job.seq));
             if partly || verdict(failure.code, job.attempts + 1) != Verdict::Park {
-                return Err(Setback { failure, job: Some(job) });
+                return Err(Setback { failure, job: Some(Box::new(job)) });
             }
             park(&job, &failure)?;
             ctx.failpoints.pass(failpoint::PARKED);
@@ -169,7 +169,12 @@ const GUARD_FILES: u32 = 20;
 /// So many earlier files must there be before the guard has an opinion.
 const GUARD_AT_LEAST: usize = 5;
 
-fn volume_failure(ctx: &Context, dataset: &Dataset, job: &Job, out: &FileOut) -> Result<Option<Failure>, Failure> {
+fn volume_failure(
+    ctx: &Context,
+    dataset: &Dataset,
+    job: &Job,
+    out: &FileOut,
+) -> Result<Option<Failure>, Failure> {
     if job.accepted_volume {
         return Ok(None);
     }
@@ -278,8 +283,12 @@ fn commit(
     let highest = seqs.iter().copied().max().unwrap_or(Seq(0));
     let mut streamed = std::mem::take(&mut prepared.streamed);
     let mut streamed_quarantine = std::mem::take(&mut prepared.streamed_quarantine);
-    let replaced: Vec<(Seq, Vec<FileId>)> =
-        prepared.files.iter().filter(|(j, _)| !j.replaces.is_empty()).map(|(j, _)| (j.seq, j.replaces.clone())).collect();
+    let replaced: Vec<(Seq, Vec<FileId>)> = prepared
+        .files
+        .iter()
+        .filter(|(j, _)| !j.replaces.is_empty())
+        .map(|(j, _)| (j.seq, j.replaces.clone()))
+        .collect();
 
     let mut names: Vec<String> = prepared.files.iter().flat_map(|(_, o)| o.tables.keys().cloned()).collect();
     if !replaced.is_empty() {
@@ -406,7 +415,8 @@ fn commit_table(
 /// Stored columns keep their order; new ones come last.
 pub fn grown_schema(log: &TableLog, wanted: &SchemaRef) -> Option<SchemaRef> {
     let stored = log.schema()?;
-    let new: Vec<_> = wanted.fields().iter().filter(|f| stored.index_of(f.name()).is_err()).cloned().collect();
+    let new: Vec<_> =
+        wanted.fields().iter().filter(|f| stored.index_of(f.name()).is_err()).cloned().collect();
     if new.is_empty() {
         return None;
     }
@@ -465,4 +475,3 @@ pub fn rows_by_table(outcomes: &[Outcome]) -> BTreeMap<String, u64> {
     }
     all
 }
-

@@ -60,8 +60,10 @@ impl Env<'_> {
     }
 
     fn fold(&self, job: &Job, view: View) -> FileFold<'_> {
-        let limits =
-            lakegate_lake::transform::Limits { memory_bytes: self.transform_memory, spill_dir: self.spill.to_path_buf() };
+        let limits = lakegate_lake::transform::Limits {
+            memory_bytes: self.transform_memory,
+            spill_dir: self.spill.to_path_buf(),
+        };
         FileFold::new(self.dataset, view, self.facts(job), self.loaded_at_us, self.runtime.clone(), limits)
     }
 
@@ -142,7 +144,12 @@ pub fn prepare(
 
 type ParsedFile = Result<Option<Vec<Parsed>>, Failure>;
 
-fn whole(env: &Env<'_>, tables: &mut Tables, jobs: Vec<Job>, parsed: Vec<ParsedFile>) -> Result<Prepared, Failure> {
+fn whole(
+    env: &Env<'_>,
+    tables: &mut Tables,
+    jobs: Vec<Job>,
+    parsed: Vec<ParsedFile>,
+) -> Result<Prepared, Failure> {
     let mut prepared = Prepared::default();
     let mut good: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(jobs.len());
     for (job, parsed) in jobs.into_iter().zip(parsed) {
@@ -161,7 +168,8 @@ fn whole(env: &Env<'_>, tables: &mut Tables, jobs: Vec<Job>, parsed: Vec<ParsedF
         }
     }
     let view = tables.view();
-    let work: Vec<Mutex<Option<Vec<Parsed>>>> = seen.iter_mut().map(|(_, p)| Mutex::new(Some(std::mem::take(p)))).collect();
+    let work: Vec<Mutex<Option<Vec<Parsed>>>> =
+        seen.iter_mut().map(|(_, p)| Mutex::new(Some(std::mem::take(p)))).collect();
     let indices: Vec<usize> = (0..seen.len()).collect();
     let outs = each(env.threads, &indices, |&i| {
         let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
@@ -195,7 +203,10 @@ fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + 
                 })
             })
             .collect();
-        handles.into_iter().flat_map(|h| h.join().expect("a worker's panic is a bug of this program")).collect()
+        handles
+            .into_iter()
+            .flat_map(|h| h.join().expect("a worker's panic is a bug of this program"))
+            .collect()
     });
     all.sort_by_key(|(i, _)| *i);
     all.into_iter().map(|(_, r)| r).collect()
@@ -243,12 +254,7 @@ struct Worked {
 
 /// Reads one large file. Its rows are in data files when this returns; nothing
 /// names those before the commit.
-fn stream(
-    env: &Env<'_>,
-    tables: &mut Tables,
-    job: Job,
-    skip: &Skip<'_>,
-) -> Result<Prepared, Failure> {
+fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Result<Prepared, Failure> {
     let mut prepared = Prepared::default();
     let mut sinks = Sinks::new(env);
     match stream_rows(env, tables, &job, skip, &mut sinks) {
@@ -294,8 +300,7 @@ fn stream_rows(
     let out = std::thread::scope(|scope| -> Result<FileOut, Failure> {
         let errors = work_in.clone();
         scope.spawn(move || {
-            let mut index = 0;
-            for chunk in reader {
+            for (index, chunk) in reader.enumerate() {
                 match chunk {
                     Ok(c) => {
                         if chunk_in.send((index, c)).is_err() {
@@ -307,11 +312,11 @@ fn stream_rows(
                         return;
                     }
                 }
-                index += 1;
             }
         });
         for _ in 0..env.threads {
-            let (chunk_out, work_in, constants, worker_view) = (&chunk_out, work_in.clone(), &constants, &worker_view);
+            let (chunk_out, work_in, constants, worker_view) =
+                (&chunk_out, work_in.clone(), &constants, &worker_view);
             scope.spawn(move || {
                 loop {
                     let next = chunk_out.lock().expect("a reader's panic is a bug").recv();
@@ -327,12 +332,13 @@ fn stream_rows(
         // On an early return the receiver goes first: workers and reader see a
         // closed channel and end, then the scope joins them.
         let work_out = work_out;
-        let add = |fold: &mut FileFold<'_>, tables: &mut Tables, parsed: Parsed, conformed, sinks: &mut Sinks| {
-            if let Some(ready) = fold.add(parsed, conformed)? {
-                sinks.put(env, tables, job, ready, skip)?;
-            }
-            Ok::<(), Failure>(())
-        };
+        let add =
+            |fold: &mut FileFold<'_>, tables: &mut Tables, parsed: Parsed, conformed, sinks: &mut Sinks| {
+                if let Some(ready) = fold.add(parsed, conformed)? {
+                    sinks.put(env, tables, job, ready, skip)?;
+                }
+                Ok::<(), Failure>(())
+            };
         for parsed in first.drain(..) {
             add(&mut fold, tables, parsed, None, sinks)?;
         }
@@ -394,4 +400,3 @@ fn unknown(table: &super::tables::TableView, rows: &Rows) -> bool {
         Rows::Typed(b) => !b.schema_ref().fields().iter().all(|f| known(f.name())),
     }
 }
-

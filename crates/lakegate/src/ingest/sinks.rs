@@ -29,7 +29,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(folder: PathBuf, schema: SchemaRef, partition_columns: Vec<String>, options: SinkOptions) -> Self {
+    fn start(
+        folder: PathBuf,
+        schema: SchemaRef,
+        partition_columns: Vec<String>,
+        options: SinkOptions,
+    ) -> Self {
         // A few batches wait at most: memory is bounded by back-pressure.
         let (to, messages) = sync_channel::<Message>(4);
         let thread = std::thread::spawn(move || {
@@ -102,7 +107,15 @@ impl Sinks {
             let schema = state.schema()?;
             let partitions = state.partition_columns();
             let name = env.dataset.name.table(&table);
-            self.send(false, &table, table_folder(&self.storage, &name), schema, partitions, env.threads, rows)?;
+            self.send(
+                false,
+                &table,
+                table_folder(&self.storage, &name),
+                schema,
+                partitions,
+                env.threads,
+                rows,
+            )?;
         }
         if let Some(rows) = quarantined.filter(|r| r.num_rows() > 0)
             && !skip(tables, &table, true, job)
@@ -125,11 +138,16 @@ impl Sinks {
         n_writers: usize,
         rows: RecordBatch,
     ) -> Result<(), Failure> {
-        let options = SinkOptions { memory_bytes: self.options.memory_bytes / n_writers.max(1), ..self.options.clone() };
+        let options = SinkOptions {
+            memory_bytes: self.options.memory_bytes / n_writers.max(1),
+            ..self.options.clone()
+        };
         let group = if quarantine { &mut self.quarantine } else { &mut self.tables };
         let t = group.entry(table.to_string()).or_insert_with(|| TableWriters {
             writers: (0..n_writers.max(1))
-                .map(|_| Writer::start(folder.clone(), schema.clone(), partition_columns.clone(), options.clone()))
+                .map(|_| {
+                    Writer::start(folder.clone(), schema.clone(), partition_columns.clone(), options.clone())
+                })
                 .collect(),
             folder,
             schema: schema.clone(),
@@ -191,7 +209,8 @@ impl Sinks {
             }
             return Err(failure);
         }
-        let named = |all: Vec<(String, PathBuf, Vec<AddFile>)>| all.into_iter().map(|(n, _, f)| (n, f)).collect();
+        let named =
+            |all: Vec<(String, PathBuf, Vec<AddFile>)>| all.into_iter().map(|(n, _, f)| (n, f)).collect();
         Ok((named(tables), named(quarantine)))
     }
 

@@ -56,7 +56,6 @@ pub struct View {
 pub struct TableView {
     pub config: Table,
     pub plan: Plan,
-    pub extras: Extras,
     pub checks: Arc<Checks>,
 }
 
@@ -79,15 +78,11 @@ impl Tables {
         self.open.iter_mut()
     }
 
-    /// Forgets what was opened; the next use reads it from storage again.
-    pub fn forget(&mut self) {
-        self.open.clear();
-    }
-
     /// Opens every table of the dataset that exists, also those that no file of
     /// this batch feeds: a replaced file's rows may be anywhere.
     pub async fn open_existing(&mut self) -> Result<(), Failure> {
-        let folder = self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
+        let folder =
+            self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
         let mut names: Vec<String> = std::fs::read_dir(folder)
             .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
@@ -233,7 +228,6 @@ impl Tables {
                         Arc::new(TableView {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
-                            extras: s.extras,
                             checks: s.checks.clone(),
                         }),
                     )

@@ -64,7 +64,8 @@ impl TestLake {
         let folder = tempfile::Builder::new()
             .prefix("lakegate-test")
             .disable_cleanup(std::env::var_os("LAKEGATE_KEEP").is_some())
-            .tempdir().unwrap();
+            .tempdir()
+            .unwrap();
         let lake = Self { folder, clock: Cell::new(1_700_000_000) };
         lake.write("lake.yaml", format!("lake: test\n{settings}"));
         fs::create_dir_all(lake.path("datasets")).unwrap();
