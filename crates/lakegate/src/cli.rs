@@ -366,8 +366,8 @@ pub struct Tables {
     pub table: Option<TableName>,
 }
 
-/// Does the upkeep that `run` and `up` do by themselves. Without a choice, all
-/// of what is due: small files are compacted, logs get a checkpoint, data files
+/// Does the upkeep now. `run` compacts and checkpoints by itself, `up` also
+/// cleans up every six hours. Without a choice, all of what is due: small files are compacted, logs get a checkpoint, data files
 /// and raw bytes past their retention are removed. Readers are never disturbed.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\

@@ -11,7 +11,7 @@ use lakegate_land::{Nudge, Watcher};
 
 use crate::context::Context;
 use crate::intake::{Intake, Round, landing_folders};
-use crate::reconcile::{self, Upkeep};
+use crate::reconcile::{self, Kinds, Upkeep};
 use crate::worker::{Worked, Worker};
 
 /// What a run came to.
@@ -87,8 +87,10 @@ fn pause(ctx: &Context, wait: Duration) {
 
 /// How often zones are listed even though no event came.
 const LIST_EVERY: Duration = Duration::from_secs(10);
-/// How often upkeep looks whether there is something to do.
+/// How often upkeep looks whether there is something to compact.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often old data files and raw bytes are looked through.
+const CLEAN_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Works until the process is asked to stop. `observer` is told after each
 /// round in which something happened.
@@ -108,6 +110,7 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &dyn Fn(&str)) -> Result
     let mut warned: HashSet<String> = HashSet::new();
     let mut listed: Option<Instant> = None;
     let mut upkept = Instant::now();
+    let mut cleaned = Instant::now();
     let mut renamed_in: HashSet<PathBuf> = HashSet::new();
     let mut touched: Vec<PathBuf> = Vec::new();
     while !ctx.stopping() {
@@ -132,7 +135,11 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &dyn Fn(&str)) -> Result
             observer.progress(&round, &worked);
         }
         if upkept.elapsed() >= UPKEEP_EVERY && !ctx.stopping() {
-            let done = reconcile::after_run(ctx)?;
+            let mut done = reconcile::after_run(ctx)?;
+            if cleaned.elapsed() >= CLEAN_EVERY {
+                done = reconcile::maintain(ctx, None, Kinds::ALL)?;
+                cleaned = Instant::now();
+            }
             if done.n_compacted > 0 {
                 worker.forget();
             }

@@ -40,6 +40,10 @@ pub struct Kinds {
     pub dry_run: bool,
 }
 
+impl Kinds {
+    pub const ALL: Kinds = Kinds { compact: true, checkpoint: true, vacuum: true, raw: true, dry_run: false };
+}
+
 /// What a run does at its end: what keeps reads and writes fast, no more.
 pub fn after_run(ctx: &Context) -> Result<Upkeep, Failure> {
     maintain(ctx, None, Kinds { compact: true, checkpoint: true, vacuum: false, raw: false, dry_run: false })

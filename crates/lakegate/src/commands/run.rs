@@ -32,10 +32,10 @@ impl Shown {
 impl Observer for Shown {
     fn progress(&self, round: &Round, worked: &Worked) {
         self.progress.borrow().message(format!(
-            "{} taken, {} committed, {} rows",
+            "{} taken, {} committed, {}",
             render::counted(round.n_queued as u64, "file"),
             render::count(worked.n_committed),
-            render::count(worked.n_rows),
+            render::counted(worked.n_rows, "row"),
         ));
     }
 }
@@ -180,10 +180,10 @@ impl Observer for Told<'_> {
             return;
         }
         let _ = self.shell.say(format!(
-            "{at} {} taken, {} committed, {} rows",
+            "{at} {} taken, {} committed, {}",
             render::counted(round.n_queued as u64, "file"),
             render::count(worked.n_committed),
-            render::count(worked.n_rows),
+            render::counted(worked.n_rows, "row"),
         ));
         for (path, f) in &worked.parked {
             let _ = self.shell.say(format!("{at} parked {path}: {f}"));

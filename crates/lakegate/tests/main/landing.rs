@@ -215,8 +215,12 @@ fn a_file_that_vanishes_before_it_settles_was_never_there() {
     fs::write(&path, row(2, "gone")).unwrap();
     let mut run = Stopped(lake.start(&["run"]));
     await_state("the good file is committed", || {
-        let args =
-            ["sql", "select count(*) as n from system.files where state = 'committed'", "--format", "csv"];
+        let args = [
+            "sql",
+            "select count(*) as n from system.files where state = 'committed' and path = 'good.csv'",
+            "--format",
+            "csv",
+        ];
         lake.lakegate(&args).stdout.contains("\n1").then_some(())
     });
     // Whether it is gone before or after it settles, nothing may go wrong.
