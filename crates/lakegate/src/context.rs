@@ -44,7 +44,7 @@ impl Context {
                 Failure::new(Code::Storage, format!("cannot make `{}`: {e}", folder.display()))
             })?;
         }
-        let store = Store::open(ledger_path(&storage)).await.map_err(ledger)?;
+        let store = open_ledger(&storage).await?;
         let raw = RawStore::open(storage.join("raw"))?;
         Ok(Self {
             lake,
@@ -67,6 +67,18 @@ impl Context {
     pub fn block<T>(&self, f: impl Future<Output = lakegate_state::Result<T>>) -> Result<T, Failure> {
         self.runtime.block_on(f).map_err(ledger)
     }
+}
+
+/// Opens the ledger, one process after the other: two that made a new one at
+/// the same time would each find the other's half.
+pub async fn open_ledger(storage: &Path) -> Result<Store, Failure> {
+    let path = storage.join("state").join("open.lock");
+    let failed =
+        |e: std::io::Error| Failure::new(Code::Storage, format!("cannot lock `{}`: {e}", path.display()));
+    // Freed when it is dropped, or when the process ends however it ends.
+    let lock = std::fs::File::create(&path).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    Store::open(ledger_path(storage)).await.map_err(ledger)
 }
 
 /// A ledger error as a failure of the work at hand.

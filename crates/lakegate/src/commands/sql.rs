@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use lakegate_lake::output::{self, OutputFormat, TableOptions};
 use lakegate_lake::session::{Script, Session};
-use lakegate_state::Store;
 
 use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Sql};
-use crate::context::{Context, ledger, ledger_path};
+use crate::context::{Context, ledger_path, open_ledger};
 use crate::system::Ledger;
 
 /// A session over a lake, its ledger included. Reading needs no lock: a lake
@@ -19,7 +18,7 @@ pub fn session(shell: &Shell) -> Result<Session> {
     let lake = shell.lake()?;
     let path = ledger_path(&lake.storage);
     let store = match path.exists() {
-        true => Some(shell.runtime.block_on(Store::open(&path)).map_err(ledger)?),
+        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
         false => None,
     };
     Ok(Session::new(lake.storage.clone(), lake.memory_bytes, &spill(&lake.storage), Arc::new(Ledger(store)))?)

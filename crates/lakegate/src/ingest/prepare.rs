@@ -69,18 +69,11 @@ impl Env<'_> {
 
     /// Opens a file's reader over its raw bytes.
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
-        let source = match self.raw.open_raw(&place(&job.raw)?)? {
+        // Proved to be the bytes that landed: a hard-linked file may have been
+        // overwritten in place, to the same size even.
+        let source = match self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)? {
             RawBytes::Bytes(b) => Source::Bytes(b.into()),
-            RawBytes::File(path) => {
-                let now = std::fs::metadata(&path).map(|m| m.len());
-                if now.as_ref().ok() != Some(&job.size_bytes) {
-                    return Err(Failure::new(
-                        Code::RawMissing,
-                        format!("`{}`: its raw bytes are not those that landed", job.path),
-                    ));
-                }
-                Source::File(path)
-            }
+            RawBytes::File(path) => Source::File(path),
         };
         if job.size_bytes == 0 {
             return Err(Failure::new(Code::NoRecords, "the file is empty: it has no bytes at all"));
