@@ -1,0 +1,1 @@
+//! The HTTP API over a lake: reads `lake` and writes no tables.
