@@ -131,10 +131,9 @@ impl Worker {
         let finish = |done: &Done| -> Result<(), Failure> {
             ctx.block(ctx.store.finish(lane, &ctx.owner, &done.outcomes, &done.commits, run, now()))
         };
-        let tables = self
-            .tables
-            .entry(name.clone())
-            .or_insert_with(|| Tables::new(dataset.clone(), ctx.lake.storage.clone()));
+        let tables = self.tables.entry(name.clone()).or_insert_with(|| {
+            Tables::live(dataset.clone(), ctx.lake.storage.clone(), ingest::sink_options(ctx, &[]))
+        });
         let result = ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &park, &finish);
         match result {
             Ok(done) => {

@@ -168,11 +168,15 @@ fn try_file(
             .targets
             .iter()
             .map(|t| {
-                let new = match &stored {
-                    Some(s) if s.index_of(&t.spec.name).is_err() => " (new)",
-                    _ => "",
-                };
                 let kind = lakegate_lake::layout::type_name(&t.data_type, t.spec.kind);
+                let new = match stored.as_ref().map(|s| s.field_with_name(&t.spec.name)) {
+                    None => String::new(),
+                    Some(Err(_)) => " (new)".into(),
+                    Some(Ok(f)) if f.data_type() != &t.data_type => {
+                        format!(" (was {})", lakegate_lake::layout::type_name(f.data_type(), t.spec.kind))
+                    }
+                    Some(Ok(_)) => String::new(),
+                };
                 format!("{} {kind}{new}", t.spec.name)
             })
             .collect();

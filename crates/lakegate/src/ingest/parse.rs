@@ -23,6 +23,14 @@ impl Rows {
             Rows::Typed(b) => b.num_rows(),
         }
     }
+
+    /// The columns' names as the file has them.
+    pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Rows::Text(t) => Box::new(t.names.iter().map(String::as_str)),
+            Rows::Typed(b) => Box::new(b.schema_ref().fields().iter().map(|f| f.name().as_str())),
+        }
+    }
 }
 
 /// A batch of one file's rows on their way to a table.

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 
-use lakegate_domain::model::Dataset;
+use lakegate_domain::model::{Dataset, Empty};
 use lakegate_domain::{Code, Failure};
 use lakegate_format::conform::Conformed;
 use lakegate_format::open::{self, Chunk, Reader, Source};
@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 
 use super::fold::{FileFacts, FileFold, Ready, conform_rows};
 use super::outcome::FileOut;
-use super::parse::{self, Parsed, Rows};
+use super::parse::{self, Parsed};
 use super::sinks::Sinks;
 use super::tables::{Tables, View};
 
@@ -32,6 +32,8 @@ pub const STREAM_OVER_BYTES: u64 = 8 << 20;
 const HELD_BYTES: usize = 96 << 20;
 /// How many first files of a lane a new table is inferred from.
 const SAMPLE_FILES: usize = 20;
+
+const NO_ROWS: &str = "the file has not a single row, at most a header";
 
 /// Whether a table, or the quarantine beside it, holds a job's rows already.
 pub type Skip<'a> = dyn Fn(&mut Tables, &str, bool, &Job) -> bool + Sync + 'a;
@@ -67,6 +69,23 @@ impl Env<'_> {
         FileFold::new(self.dataset, view, self.facts(job), self.loaded_at_us, self.runtime.clone(), limits)
     }
 
+    fn empty(&self, what: &str) -> Failure {
+        Failure::new(
+            Code::NoRecords,
+            format!("{what}; where such files are normal, say `empty: accept` in the dataset's file"),
+        )
+    }
+
+    /// What a file came to that may have no rows: by the dataset's rule it is
+    /// nobody's concern or this failure.
+    fn accept_empty(&self, read: Result<FileOut, Failure>) -> Result<FileOut, Failure> {
+        match (read, self.dataset.empty) {
+            (Ok(out), Empty::Park) if out.n_read() == 0 => Err(self.empty(NO_ROWS)),
+            (Err(f), Empty::Accept) if f.code == Code::NoRecords => Ok(FileOut::default()),
+            (read, _) => read,
+        }
+    }
+
     /// Opens a file's reader over its raw bytes.
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
         // Proved to be the bytes that landed: a hard-linked file may have been
@@ -76,7 +95,7 @@ impl Env<'_> {
             RawBytes::File(path) => Source::File(path),
         };
         if job.size_bytes == 0 {
-            return Err(Failure::new(Code::NoRecords, "the file is empty: it has no bytes at all"));
+            return Err(self.empty("the file is empty: it has no bytes at all"));
         }
         let name = job.path.rsplit('/').next().unwrap_or(&job.path);
         Ok(open::open(source, name, &self.dataset.read, self.spill)?)
@@ -147,15 +166,34 @@ fn whole(
     let mut good: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(jobs.len());
     for (job, parsed) in jobs.into_iter().zip(parsed) {
         match parsed {
-            Ok(p) => good.push((job, p.unwrap_or_default())),
-            Err(f) => prepared.failed.push((job, f)),
+            Ok(p) => {
+                let p = p.unwrap_or_default();
+                // Before its header says what a new table's columns are.
+                if env.dataset.empty == Empty::Park && p.iter().all(|p| p.rows.n_rows() == 0) {
+                    prepared.failed.push((job, env.empty(NO_ROWS)));
+                } else {
+                    good.push((job, p));
+                }
+            }
+            Err(f) => match env.accept_empty(Err(f)) {
+                Ok(out) => prepared.files.push((job, out)),
+                Err(f) => prepared.failed.push((job, f)),
+            },
         }
     }
+    // Most files tell nothing new; the few that do are looked at in order.
+    let known = tables.view();
+    let news = each(env.threads, &good, |(_, parsed)| {
+        parsed.iter().any(|p| known.tables.get(&p.table).is_none_or(|t| t.is_news(&p.rows)))
+    });
     let mut seen: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(good.len());
-    let samples: Vec<Vec<Parsed>> = good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect();
+    let samples: Vec<Vec<Parsed>> = match news.contains(&true) {
+        true => good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect(),
+        false => Vec::new(),
+    };
     let samples: Vec<&[Parsed]> = samples.iter().map(Vec::as_slice).collect();
-    for (job, parsed) in good {
-        match env.runtime.block_on(tables.see(&parsed, &samples)) {
+    for ((job, parsed), news) in good.into_iter().zip(news) {
+        match if news { env.runtime.block_on(tables.see(&parsed, &samples)) } else { Ok(()) } {
             Ok(()) => seen.push((job, parsed)),
             Err(f) => prepared.failed.push((job, f)),
         }
@@ -243,26 +281,45 @@ fn fold_whole(env: &Env<'_>, view: &View, job: &Job, parsed: Vec<Parsed>) -> Res
 struct Worked {
     parsed: Parsed,
     conformed: Option<Conformed>,
+    /// Whether the rows tell something of the table's columns that the view did
+    /// not know.
+    is_news: bool,
+}
+
+/// What one reading of a large file came to.
+enum Streamed {
+    Whole(FileOut),
+    /// A column became wider on the way: what was written has the old type.
+    Again,
 }
 
 /// Reads one large file. Its rows are in data files when this returns; nothing
 /// names those before the commit.
 fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Result<Prepared, Failure> {
     let mut prepared = Prepared::default();
-    let mut sinks = Sinks::new(env);
-    match stream_rows(env, tables, &job, skip, &mut sinks) {
-        Ok(out) => {
-            let (streamed, quarantine) = sinks.finish()?;
-            prepared.streamed = streamed;
-            prepared.streamed_quarantine = quarantine;
-            prepared.files.push((job, out));
-        }
-        Err(failure) => {
-            sinks.abandon();
-            prepared.failed.push((job, failure));
+    loop {
+        let mut sinks = Sinks::new(env);
+        match stream_rows(env, tables, &job, skip, &mut sinks) {
+            // A column widens once: this ends.
+            Ok(Streamed::Again) => sinks.abandon(),
+            Ok(Streamed::Whole(out)) if out.n_read() > 0 || env.dataset.empty == Empty::Accept => {
+                let (streamed, quarantine) = sinks.finish()?;
+                prepared.streamed = streamed;
+                prepared.streamed_quarantine = quarantine;
+                prepared.files.push((job, out));
+                return Ok(prepared);
+            }
+            other => {
+                sinks.abandon();
+                let read = other.map(|_| FileOut::default());
+                match env.accept_empty(read) {
+                    Ok(out) => prepared.files.push((job, out)),
+                    Err(failure) => prepared.failed.push((job, failure)),
+                }
+                return Ok(prepared);
+            }
         }
     }
-    Ok(prepared)
 }
 
 fn stream_rows(
@@ -271,7 +328,7 @@ fn stream_rows(
     job: &Job,
     skip: &Skip<'_>,
     sinks: &mut Sinks,
-) -> Result<FileOut, Failure> {
+) -> Result<Streamed, Failure> {
     let started = std::time::Instant::now();
     let constants = parse::constants(env.dataset, &job.groups);
     let mut reader = env.open(job)?;
@@ -285,12 +342,14 @@ fn stream_rows(
     }
     let mut fold = env.fold(job, tables.view());
     let mut grown_since = false;
+    let n_widened = tables.n_widened();
 
     let (chunk_in, chunk_out) = sync_channel::<(usize, Chunk)>(env.threads * 2);
     let (work_in, work_out) = sync_channel::<(usize, Result<Worked, Failure>)>(env.threads * 2);
-    let chunk_out = Mutex::new(chunk_out);
+    // Owned by the workers alone: when they have ended, the reader sees it.
+    let chunk_out = Arc::new(Mutex::new(chunk_out));
     let worker_view = tables.view();
-    let out = std::thread::scope(|scope| -> Result<FileOut, Failure> {
+    let out = std::thread::scope(|scope| -> Result<Option<FileOut>, Failure> {
         let errors = work_in.clone();
         scope.spawn(move || {
             for (index, chunk) in reader.enumerate() {
@@ -309,7 +368,7 @@ fn stream_rows(
         });
         for _ in 0..env.threads {
             let (chunk_out, work_in, constants, worker_view) =
-                (&chunk_out, work_in.clone(), &constants, &worker_view);
+                (chunk_out.clone(), work_in.clone(), &constants, &worker_view);
             scope.spawn(move || {
                 loop {
                     let next = chunk_out.lock().expect("a reader's panic is a bug").recv();
@@ -321,7 +380,7 @@ fn stream_rows(
                 }
             });
         }
-        drop(work_in);
+        drop((work_in, chunk_out));
         // On an early return the receiver goes first: workers and reader see a
         // closed channel and end, then the scope joins them.
         let work_out = work_out;
@@ -341,15 +400,17 @@ fn stream_rows(
             waiting.insert(index, worked);
             while let Some(worked) = waiting.remove(&next) {
                 next += 1;
-                let Worked { parsed, conformed } = worked?;
-                let before = tables.columns_of(&parsed.table);
-                let parsed = vec![parsed];
-                env.runtime.block_on(tables.see(&parsed, &[]))?;
-                let parsed = parsed.into_iter().next().expect("one");
-                let grown = tables.columns_of(&parsed.table) != before;
-                if grown {
-                    grown_since = true;
-                    fold.set_view(tables.view());
+                let Worked { parsed, conformed, is_news } = worked?;
+                if is_news {
+                    let before = tables.columns_of(&parsed.table);
+                    env.runtime.block_on(tables.see(std::slice::from_ref(&parsed), &[]))?;
+                    if tables.n_widened() != n_widened {
+                        return Ok(None);
+                    }
+                    if tables.columns_of(&parsed.table) != before {
+                        grown_since = true;
+                        fold.set_view(tables.view());
+                    }
                 }
                 // Once the table grew, what workers conformed under the first
                 // view may lack a column.
@@ -360,11 +421,11 @@ fn stream_rows(
         for ready in fold.rest()? {
             sinks.put(env, tables, job, ready, skip)?;
         }
-        fold.finish()
+        fold.finish().map(Some)
     });
-    let mut out = out?;
+    let Some(mut out) = out? else { return Ok(Streamed::Again) };
     out.duration_ms = started.elapsed().as_millis() as u64;
-    Ok(out)
+    Ok(Streamed::Whole(out))
 }
 
 fn work(
@@ -376,20 +437,12 @@ fn work(
 ) -> Result<Worked, Failure> {
     let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
     let parsed = parse::parse(chunk, table, constants)?;
-    let conformed = match view.tables.get(&parsed.table) {
+    let known = view.tables.get(&parsed.table);
+    let is_news = known.is_none_or(|t| t.is_news(&parsed.rows));
+    let conformed = match known {
         // A failure is found again in order, where the row's number is known.
-        Some(t) if t.config.transform.is_none() && !unknown(t, &parsed.rows) => {
-            conform_rows(&t.plan, &parsed.rows, 1).ok()
-        }
+        Some(t) if !is_news => conform_rows(&t.plan, &parsed.rows, 1).ok(),
         _ => None,
     };
-    Ok(Worked { parsed, conformed })
-}
-
-fn unknown(table: &super::tables::TableView, rows: &Rows) -> bool {
-    let known = |n: &str| table.plan.targets.iter().any(|t| t.spec.source() == n);
-    match rows {
-        Rows::Text(t) => !t.names.iter().all(|n| known(n)),
-        Rows::Typed(b) => !b.schema_ref().fields().iter().all(|f| known(f.name())),
-    }
+    Ok(Worked { parsed, conformed, is_news })
 }

@@ -10,15 +10,19 @@ use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail,
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
-use lakegate_format::typed_conform::delta_type;
+use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
+use lakegate_lake::files::widen;
 use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
+use lakegate_lake::sink::SinkOptions;
 
 use super::parse::{Parsed, Rows};
 
 /// Rows per chunk that inference looks at.
 const LOOK_ROWS: usize = 2000;
+/// A larger table is not rewritten because an inferred column becomes wider.
+const WIDEN_AT_MOST_BYTES: u64 = 2 << 30;
 
 /// One table: its configuration, its log and its columns.
 pub struct TableState {
@@ -35,6 +39,9 @@ pub struct TableState {
     pub anew: bool,
     /// Whether a file's columns were looked at already.
     seen: bool,
+    /// Columns that stay integers although doubles came: the table is too large
+    /// to be rewritten, or a double would round what it holds.
+    stay_int: Vec<String>,
 }
 
 /// The tables of a dataset, opened as files need them.
@@ -45,6 +52,10 @@ pub struct Tables {
     /// Take no account of the stored columns: everything is about to be rebuilt.
     anew: bool,
     open: BTreeMap<String, TableState>,
+    /// How often a column became wider: what was conformed before is outdated.
+    n_widened: usize,
+    /// How data files are rewritten; `None` where none is.
+    sink: Option<SinkOptions>,
 }
 
 /// What workers see of the tables: immutable, shared, replaced when a table grows.
@@ -57,17 +68,70 @@ pub struct TableView {
     pub config: Table,
     pub plan: Plan,
     pub checks: Arc<Checks>,
+    /// No file's columns were looked at yet, and there is no table to tell them.
+    fresh: bool,
+    stay_int: Vec<String>,
+}
+
+impl TableView {
+    /// Whether rows tell something of the table's columns that it does not know
+    /// yet: a column, or a double where integers were inferred.
+    pub fn is_news(&self, rows: &Rows) -> bool {
+        self.fresh
+            || self.config.transform.is_some()
+            || rows.names().any(|n| !self.plan.targets.iter().any(|t| t.spec.source() == n))
+            || !drifting(&self.plan, &self.config, &self.stay_int, rows).is_empty()
+    }
+}
+
+/// Inferred integer columns in which rows hold a number that is not whole.
+fn drifting(plan: &Plan, config: &Table, stay_int: &[String], rows: &Rows) -> Vec<String> {
+    let may = |t: &&Target| {
+        !t.declared
+            && t.data_type.is_signed_integer()
+            && t.spec.kind.is_none()
+            && !config.partition_by.iter().any(|p| p.column_name() == t.spec.name)
+            && !stay_int.contains(&t.spec.name)
+    };
+    plan.targets
+        .iter()
+        .filter(may)
+        .filter(|t| match rows {
+            Rows::Text(batch) => batch
+                .names
+                .iter()
+                .position(|n| n == t.spec.source())
+                .is_some_and(|at| infer::has_float(batch, at, &plan.nulls)),
+            Rows::Typed(batch) => {
+                batch.column_by_name(t.spec.source()).is_some_and(|a| typed_conform::has_float(a))
+            }
+        })
+        .map(|t| t.spec.name.clone())
+        .collect()
 }
 
 impl Tables {
+    /// Tables that are only looked at: nothing stored is rewritten.
     pub fn new(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
         let lanes = vec![LaneName::ingest(&dataset.name), LaneName::replay(&dataset.name)];
-        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new() }
+        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new(), n_widened: 0, sink: None }
+    }
+
+    /// Tables whose data files are rewritten, as `sink` says, where a column
+    /// becomes wider.
+    pub fn live(dataset: Arc<Dataset>, storage: PathBuf, sink: SinkOptions) -> Self {
+        Self { sink: Some(sink), ..Self::new(dataset, storage) }
     }
 
     /// For a rebuild: columns are inferred and laid out as if there were no table.
     pub fn anew(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
         Self { anew: true, ..Self::new(dataset, storage) }
+    }
+
+    /// How often a column became wider. Rows conformed before a change are of
+    /// another type than the table: whoever holds some conforms them again.
+    pub fn n_widened(&self) -> usize {
+        self.n_widened
     }
 
     pub fn get_mut(&mut self, table: &str) -> Option<&mut TableState> {
@@ -165,6 +229,7 @@ impl Tables {
             grown,
             anew: stored.is_none(),
             seen: false,
+            stay_int: Vec::new(),
         };
         // Expectations may name columns that are not inferred yet.
         if !state.anew {
@@ -194,6 +259,9 @@ impl Tables {
                 None => None,
             };
             state.seen = true;
+            if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
+                self.n_widened += 1;
+            }
             let before = state.plan.targets.len();
             state.add_columns(&parts, output.as_ref(), fresh);
             conform::check_names(&state.plan).map_err(Failure::from)?;
@@ -229,6 +297,8 @@ impl Tables {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
                             checks: s.checks.clone(),
+                            fresh: s.anew && !s.seen,
+                            stay_int: s.stay_int.clone(),
                         }),
                     )
                 })
@@ -275,6 +345,45 @@ impl TableState {
         let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
         self.checks = Arc::new(Checks::compile(&self.config.expect, &columns, self.plan.schema()).await?);
         Ok(())
+    }
+
+    /// Makes doubles of the inferred integer columns in which `parts` hold one.
+    /// Rows that the table holds already are rewritten at once, in a commit of
+    /// its own; without a `sink` only the plan changes.
+    async fn widen(&mut self, parts: &[&Parsed], sink: Option<&SinkOptions>) -> Result<bool, Failure> {
+        let mut columns: Vec<String> = Vec::new();
+        for part in parts {
+            columns.extend(drifting(&self.plan, &self.config, &self.stay_int, &part.rows));
+        }
+        columns.sort();
+        columns.dedup();
+        columns.retain(|c| !self.log.partition_columns().contains(c));
+        if columns.is_empty() {
+            return Ok(false);
+        }
+        let stored: Vec<String> = columns
+            .iter()
+            .filter(|c| self.log.schema().is_some_and(|s| s.index_of(c).is_ok()))
+            .cloned()
+            .collect();
+        if let Some(sink) = sink
+            && !stored.is_empty()
+            && widen(&mut self.log, &stored, WIDEN_AT_MOST_BYTES, sink).await?.is_none()
+        {
+            tracing::warn!(
+                table = %self.log.name,
+                columns = stored.join(", "),
+                "doubles came where integers were inferred; the table is too large to be rewritten or holds \
+                 integers that a double would round, so they go to `_rescued`: declare the columns and replay"
+            );
+            self.stay_int.extend(columns);
+            return Ok(false);
+        }
+        for t in self.plan.targets.iter_mut().filter(|t| columns.contains(&t.spec.name)) {
+            t.data_type = DataType::Float64;
+        }
+        self.compile_checks().await?;
+        Ok(true)
     }
 
     fn add_columns(&mut self, parts: &[&Parsed], output: Option<&SchemaRef>, fresh: bool) {
