@@ -15,7 +15,7 @@ use crate::cli::{Exit, Plan};
 use crate::context::{Context, now};
 use crate::ingest::fold::{FileFacts, FileFold};
 use crate::ingest::outcome::FileOut;
-use crate::ingest::parse::{constants, parse, size_bytes, table_of};
+use crate::ingest::parse::{constants, parse, table_of};
 use crate::ingest::tables::Tables;
 use crate::intake::zone_key;
 
@@ -136,9 +136,10 @@ fn try_file(
     let mut partly = false;
     for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, &ctx.spill)? {
         let chunk = chunk?;
-        bytes += size_bytes(&chunk);
         let table = table_of(dataset, groups, &chunk.stream)?;
-        parsed.push(parse(chunk, table, &values)?);
+        let part = parse(chunk, table, &values)?;
+        bytes += part.rows.size_bytes();
+        parsed.push(part);
         if bytes > LOOK_BYTES {
             partly = true;
             break;

@@ -28,8 +28,6 @@ use super::tables::{Tables, View};
 
 /// A file larger than this is read alone, chunk by chunk.
 pub const STREAM_OVER_BYTES: u64 = 8 << 20;
-/// Text held by one batch of small files.
-const HELD_BYTES: usize = 96 << 20;
 /// How many first files of a lane a new table is inferred from.
 const SAMPLE_FILES: usize = 20;
 
@@ -46,6 +44,8 @@ pub struct Env<'a> {
     pub spill: &'a Path,
     pub runtime: Handle,
     pub threads: usize,
+    /// What the rows of one batch of small files may take as they are read.
+    pub held_bytes: usize,
     pub transform_memory: usize,
     pub loaded_at_us: i64,
     pub sink: SinkOptions,
@@ -136,19 +136,19 @@ pub fn prepare(
         return stream(env, tables, jobs.remove(0), skip);
     }
     let held = AtomicUsize::new(0);
-    let parsed = each(env.threads, &jobs, |job| parse_whole(env, job, &held));
+    let parsed = each(env.threads, &jobs, |job| caught(|| parse_whole(env, job, &held)));
     // The first file that did not fit is where this batch ends.
     if let Some(at) = parsed.iter().position(|p| matches!(p, Ok(None))) {
         if at == 0 {
             let left = jobs.split_off(1);
             drop(parsed);
             let mut prepared = stream(env, tables, jobs.remove(0), skip)?;
-            prepared.left = left;
+            prepared.left.extend(left);
             return Ok(prepared);
         }
         let left = jobs.split_off(at);
         let mut prepared = whole(env, tables, jobs, parsed.into_iter().take(at).collect())?;
-        prepared.left = left;
+        prepared.left.extend(left);
         return Ok(prepared);
     }
     whole(env, tables, jobs, parsed)
@@ -186,7 +186,8 @@ fn whole(
     let news = each(env.threads, &good, |(_, parsed)| {
         parsed.iter().any(|p| known.tables.get(&p.table).is_none_or(|t| t.is_news(&p.rows)))
     });
-    let mut seen: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(good.len());
+    let saved = tables.save();
+    let mut seen: Vec<(Job, Vec<Parsed>, bool)> = Vec::with_capacity(good.len());
     let samples: Vec<Vec<Parsed>> = match news.contains(&true) {
         true => good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect(),
         false => Vec::new(),
@@ -194,23 +195,34 @@ fn whole(
     let samples: Vec<&[Parsed]> = samples.iter().map(Vec::as_slice).collect();
     for ((job, parsed), news) in good.into_iter().zip(news) {
         match if news { env.runtime.block_on(tables.see(&parsed, &samples)) } else { Ok(()) } {
-            Ok(()) => seen.push((job, parsed)),
+            Ok(()) => seen.push((job, parsed, news)),
             Err(f) => prepared.failed.push((job, f)),
         }
     }
     let view = tables.view();
     let work: Vec<Mutex<Option<Vec<Parsed>>>> =
-        seen.iter_mut().map(|(_, p)| Mutex::new(Some(std::mem::take(p)))).collect();
+        seen.iter_mut().map(|(_, p, _)| Mutex::new(Some(std::mem::take(p)))).collect();
     let indices: Vec<usize> = (0..seen.len()).collect();
     let outs = each(env.threads, &indices, |&i| {
         let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
-        fold_whole(env, &view, &seen[i].0, parsed)
+        caught(|| fold_whole(env, &view, &seen[i].0, parsed))
     });
-    for ((job, _), out) in seen.into_iter().zip(outs) {
+    let learned_from_failed = outs.iter().zip(&seen).any(|(out, (.., news))| out.is_err() && *news);
+    if learned_from_failed {
+        // The others are read again, without what the failed files said of the
+        // tables' columns.
+        tables.restore(saved);
+    }
+    for ((job, _, _), out) in seen.into_iter().zip(outs) {
         match out {
-            Ok(out) => prepared.files.push((job, out)),
             Err(f) => prepared.failed.push((job, f)),
+            Ok(_) if learned_from_failed => prepared.left.push(job),
+            Ok(out) => prepared.files.push((job, out)),
         }
+    }
+    if learned_from_failed {
+        prepared.left.extend(prepared.files.drain(..).map(|(job, _)| job));
+        prepared.left.sort_by_key(|job| job.seq);
     }
     Ok(prepared)
 }
@@ -243,18 +255,31 @@ fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + 
     all.into_iter().map(|(_, r)| r).collect()
 }
 
+/// A panic of a reader, or of a library below it, is that file's failure.
+fn caught<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(Failure::new(Code::Bug, format!("reading the file panicked: {what}")))
+    })
+}
+
 /// Reads a whole file; `None` where it does not fit beside the others.
 fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
     let constants = parse::constants(env.dataset, &job.groups);
     let mut parsed = Vec::new();
     for chunk in env.open(job)? {
         let chunk = chunk?;
-        let size = parse::size_bytes(&chunk);
-        if held.fetch_add(size, Ordering::Relaxed) + size > HELD_BYTES {
+        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
+        let rows = parse::parse(chunk, table, &constants)?;
+        let size = rows.rows.size_bytes();
+        if held.fetch_add(size, Ordering::Relaxed) + size > env.held_bytes {
             return Ok(None);
         }
-        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
-        parsed.push(parse::parse(chunk, table, &constants)?);
+        parsed.push(rows);
     }
     Ok(Some(parsed))
 }
@@ -299,7 +324,8 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
     let mut prepared = Prepared::default();
     loop {
         let mut sinks = Sinks::new(env);
-        match stream_rows(env, tables, &job, skip, &mut sinks) {
+        let saved = tables.save();
+        match caught(|| stream_rows(env, tables, &job, skip, &mut sinks)) {
             // A column widens once: this ends.
             Ok(Streamed::Again) => sinks.abandon(),
             Ok(Streamed::Whole(out)) if out.n_read() > 0 || env.dataset.empty == Empty::Accept => {
@@ -311,6 +337,7 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
             }
             other => {
                 sinks.abandon();
+                tables.restore(saved);
                 let read = other.map(|_| FileOut::default());
                 match env.accept_empty(read) {
                     Ok(out) => prepared.files.push((job, out)),

@@ -25,6 +25,7 @@ const LOOK_ROWS: usize = 2000;
 const WIDEN_AT_MOST_BYTES: u64 = 2 << 30;
 
 /// One table: its configuration, its log and its columns.
+#[derive(Clone)]
 pub struct TableState {
     pub config: Table,
     pub log: TableLog,
@@ -57,6 +58,9 @@ pub struct Tables {
     /// How data files are rewritten; `None` where none is.
     sink: Option<SinkOptions>,
 }
+
+/// What was known of the tables before files were looked at.
+pub struct Saved(BTreeMap<String, TableState>);
 
 /// What workers see of the tables: immutable, shared, replaced when a table grows.
 #[derive(Clone, Default)]
@@ -238,44 +242,79 @@ impl Tables {
         Ok(state)
     }
 
+    /// What is known now, for [`Tables::restore`].
+    pub fn save(&self) -> Saved {
+        Saved(self.open.clone())
+    }
+
+    /// Takes back what was learned since `saved`: a file that fails tells nothing
+    /// of its tables' columns.
+    pub fn restore(&mut self, saved: Saved) {
+        let now = std::mem::replace(&mut self.open, saved.0);
+        // A commit since then is in the log, whatever came of the file: such a
+        // table is read again when it is needed.
+        self.open.retain(|name, before| {
+            now.get(name).is_some_and(|now| now.log.version() == before.log.version())
+        });
+    }
+
+    /// Forgets what is known: the logs have to be read again.
+    pub fn forget(&mut self) {
+        self.open.clear();
+    }
+
     /// Takes account of a file's columns: opens its tables, infers what is not
     /// known yet, and by the table's rule adds what is new. `samples` are more
-    /// files that a table that does not exist yet is inferred from.
+    /// files that a table that does not exist yet is inferred from. Where it
+    /// fails nothing was learned.
     pub async fn see(&mut self, file: &[Parsed], samples: &[&[Parsed]]) -> Result<(), Failure> {
         let mut names: Vec<&str> = file.iter().map(|p| p.table.as_str()).collect();
+        names.sort_unstable();
         names.dedup();
+        for name in &names {
+            self.open(name).await?;
+        }
+        let saved = self.save();
         for name in names {
-            let fresh = {
-                let state = self.open(name).await?;
-                state.anew && !state.seen
-            };
-            let mut parts: Vec<&Parsed> = file.iter().filter(|p| p.table == name).collect();
-            if fresh {
-                parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
+            let mut seen = self.see_table(name, file, samples).await;
+            if seen.is_err() && !samples.is_empty() {
+                // It may be another file that has the fault.
+                self.open.insert(name.to_string(), saved.0[name].clone());
+                seen = self.see_table(name, file, &[]).await;
             }
-            let state = self.open.get_mut(name).expect("opened above");
-            let output = match &state.config.transform {
-                Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
-                None => None,
-            };
-            state.seen = true;
-            if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
-                self.n_widened += 1;
-            }
-            let before = state.plan.targets.len();
-            state.add_columns(&parts, output.as_ref(), fresh);
-            conform::check_names(&state.plan).map_err(Failure::from)?;
-            // A partition column that no file has is this file's failure, here,
-            // and not the commit's.
-            if let Err(f) = state.schema() {
-                state.plan.targets.truncate(before);
-                state.seen = !fresh;
+            if let Err(f) = seen {
+                self.restore(saved);
                 return Err(f);
             }
-            if state.plan.targets.len() != before || fresh {
-                state.grown |= state.plan.targets.len() != before;
-                state.compile_checks().await?;
-            }
+        }
+        Ok(())
+    }
+
+    async fn see_table(&mut self, name: &str, file: &[Parsed], samples: &[&[Parsed]]) -> Result<(), Failure> {
+        let state = self.open.get_mut(name).expect("opened by see");
+        let fresh = state.anew && !state.seen;
+        let mut parts: Vec<&Parsed> = file.iter().filter(|p| p.table == name).collect();
+        if fresh {
+            parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
+        }
+        let output = match &state.config.transform {
+            Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
+            None => None,
+        };
+        state.seen = true;
+        let before = state.plan.targets.len();
+        state.add_columns(&parts, output.as_ref(), fresh);
+        conform::check_names(&state.plan).map_err(Failure::from)?;
+        // A partition column that no file has, or a type that has no place in a
+        // table, is this file's failure, here, and not the commit's.
+        let schema = state.schema()?;
+        lakegate_lake::log::check_schema(&schema)?;
+        if state.plan.targets.len() != before || fresh {
+            state.grown |= state.plan.targets.len() != before;
+            state.compile_checks().await?;
+        }
+        if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
+            self.n_widened += 1;
         }
         Ok(())
     }

@@ -199,90 +199,6 @@ fn files_without_rows_are_parked_or_accepted_as_the_dataset_says() {
     lake.prove();
 }
 
-/// Files with integers, then one with a double, and what comes of the column.
-fn drifted(batches: &[&[(&str, &str)]], declaration: &str) -> TestLake {
-    let lake = TestLake::with("t", declaration);
-    for batch in batches {
-        batch.iter().for_each(|(name, text)| lake.land(&at(name), text));
-        lake.run();
-    }
-    lake.prove();
-    lake
-}
-
-#[test]
-fn inferred_integers_become_doubles_when_one_comes() {
-    let whole = ("a.csv", "id,v\n1,1\n2,\n");
-    let drift = ("b.csv", "id,v\n3,2.5\n4,7\n");
-    let select = "select arrow_typeof(v), id, v from t order by id";
-    let want = ["Float64|1|1.0", "Float64|2|", "Float64|3|2.5", "Float64|4|7.0"];
-    // However the files are batched.
-    for batches in
-        [&[&[whole][..], &[drift][..]][..], &[&[whole, drift][..]][..], &[&[drift][..], &[whole][..]][..]]
-    {
-        let lake = drifted(batches, "");
-        assert_eq!(lake.lines(select), want);
-        assert_eq!(lake.value("select count(*) from system.columns where column = '_rescued'"), 0);
-        lake.lakegate(&["replay", "ops.t"]).is(DONE);
-        assert_eq!(lake.lines(select), want, "after a replay");
-    }
-    // A declared column keeps its type, and the value that does not fit is kept beside it.
-    let lake = drifted(&[&[whole], &[drift]], "columns: { v: int }\n");
-    assert_eq!(lake.lines("select v, _rescued from t where id = 3"), ["|{\"v\":\"2.5\"}"]);
-    // What a double would round stays an integer.
-    let lake = drifted(&[&[("a.csv", "id,v\n1,9007199254740993\n")], &[drift]], "");
-    assert_eq!(lake.lines("select v from t where id = 1"), ["9007199254740993"]);
-    assert_eq!(lake.lines("select v, _rescued from t where id = 3"), ["|{\"v\":\"2.5\"}"]);
-    // A column that partitions is never rewritten.
-    let lake = drifted(&[&[whole], &[("b.csv", "id,v\n3.5,2\n")]], "partition_by: id\n");
-    assert_eq!(lake.lines("select _rescued from t where _rescued is not null"), ["{\"id\":\"3.5\"}"]);
-}
-
-/// Numbers in a file that is read in chunks, with one other line among them.
-fn large(other: (usize, &str)) -> String {
-    let mut text = String::from("id,v\n");
-    for i in 0..3_000_000 {
-        match other {
-            (at, line) if at == i => text.push_str(line),
-            _ => text.push_str(&format!("{i},{}\n", i % 10)),
-        }
-    }
-    text
-}
-
-#[test]
-fn a_double_anywhere_in_a_large_file_widens_all_of_it() {
-    for at_row in [700_000, 2_999_999] {
-        let lake = TestLake::with("t", "");
-        lake.land(&at("large.csv"), large((at_row, "-1,0.5\n")));
-        lake.run();
-        lake.prove();
-        assert_eq!(
-            lake.lines(
-                "select arrow_typeof(sum(v)), count(*), count(_file_id), sum(v) - round(sum(v)) from t"
-            ),
-            ["Float64|3000000|3000000|0.5"]
-        );
-        assert_eq!(lake.value("select count(*) from system.columns where column = '_rescued'"), 0);
-    }
-}
-
-#[test]
-fn a_large_file_with_one_bad_row_is_parked_and_the_others_go_on() {
-    for (declaration, line, code) in [
-        ("", "1,2,3,4\n", "LG109"),
-        ("evolve: fixed\ncolumns: { id: int, v: int }\n", "1,many\n", "LG302"),
-    ] {
-        let lake = TestLake::with("t", declaration);
-        lake.land(&at("a.csv"), large((300_000, line)));
-        lake.land(&at("b.csv"), "id,v\n1,2\n");
-        lake.run_with_findings();
-        assert_eq!(lake.parked(), [format!("a.csv|{code}")]);
-        assert_eq!(lake.value("select count(*) from t"), 1);
-        lake.prove();
-    }
-}
-
 #[test]
 fn columns_are_renamed_typed_zoned_and_described() {
     let lake = loaded(
@@ -370,6 +286,15 @@ fn the_volume_guard_stops_and_asks() {
     lake.run_with_findings();
     assert_eq!(lake.parked(), ["thin.csv|LG503"]);
     lake.prove();
+    // However the files are batched.
+    for batch in [1, 1000] {
+        let lake = TestLake::new(&format!("batch: {{ files: {batch} }}\n"));
+        lake.dataset("t", "columns: { id: int }\nvolume_guard: { file: 20% }\n");
+        (0..6).for_each(|i| lake.land(&at(&format!("{i}.csv")), rows(50 + i)));
+        lake.land(&at("thin.csv"), rows(5));
+        lake.run_with_findings();
+        assert_eq!(lake.parked(), ["thin.csv|LG503"]);
+    }
 }
 
 #[test]
