@@ -224,9 +224,9 @@ impl Documents {
             }
             Format::Parquet => Records::Typed(Typed::parquet(self.peeler.blob(input)?)?),
             Format::Arrow if head.starts_with(typed::ARROW_MAGIC) => {
-                Records::Typed(Typed::arrow_file(self.peeler.blob(input)?)?)
+                Records::Typed(Typed::arrow_file(self.peeler.blob(input)?, cap)?)
             }
-            Format::Arrow => Records::Typed(Typed::arrow_stream(input.into_stream())?),
+            Format::Arrow => Records::Typed(Typed::arrow_stream(input.into_stream(), cap)?),
         };
         let stream = Stream { name: pick.stream, member, units, format: format.name() };
         Ok((Arc::new(stream), records))
