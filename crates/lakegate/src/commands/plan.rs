@@ -158,7 +158,7 @@ fn try_file(
     for p in parsed {
         fold.add(p, None)?;
     }
-    fold.rest()?;
+    fold.rest(&mut |_| Ok(()))?;
     let out = fold.finish()?;
     let mut columns = Vec::new();
     for (table, state) in tables.iter_mut() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, Table};
+use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
@@ -30,6 +30,8 @@ pub struct TableState {
     pub log: TableLog,
     pub quarantine: TableLog,
     pub plan: Plan,
+    /// As the table is laid out; only a replay brings today's configuration.
+    pub partition_by: Vec<PartitionBy>,
     pub extras: Extras,
     pub checks: Arc<Checks>,
     /// Whether the plan differs from the stored schema.
@@ -67,6 +69,7 @@ pub struct View {
 pub struct TableView {
     pub config: Table,
     pub plan: Plan,
+    pub partition_by: Vec<PartitionBy>,
     pub checks: Arc<Checks>,
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
@@ -80,17 +83,17 @@ impl TableView {
         self.fresh
             || self.config.transform.is_some()
             || rows.names().any(|n| !self.plan.targets.iter().any(|t| t.spec.source() == n))
-            || !drifting(&self.plan, &self.config, &self.stay_int, rows).is_empty()
+            || !drifting(&self.plan, &self.partition_by, &self.stay_int, rows).is_empty()
     }
 }
 
 /// Inferred integer columns in which rows hold a number that is not whole.
-fn drifting(plan: &Plan, config: &Table, stay_int: &[String], rows: &Rows) -> Vec<String> {
+fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows: &Rows) -> Vec<String> {
     let may = |t: &&Target| {
         !t.declared
             && t.data_type.is_signed_integer()
             && t.spec.kind.is_none()
-            && !config.partition_by.iter().any(|p| p.column_name() == t.spec.name)
+            && !partition_by.iter().any(|p| p.column_name() == t.spec.name)
             && !stay_int.contains(&t.spec.name)
     };
     plan.targets
@@ -187,14 +190,9 @@ impl Tables {
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
         let plan = match &stored {
-            Some(stored) => layout::plan_of(
-                stored,
-                &config.columns,
-                &config.partition_by,
-                config.evolve,
-                &self.dataset.timezone,
-                nulls,
-            ),
+            Some(stored) => {
+                layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
+            }
             None => Plan {
                 targets: config
                     .columns
@@ -206,6 +204,18 @@ impl Tables {
                 nulls,
             },
         };
+        let partition_by = match &stored {
+            Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
+            None => config.partition_by.clone(),
+        };
+        if partition_by != config.partition_by {
+            tracing::warn!(
+                table = %name,
+                "the table is partitioned otherwise than `partition_by:` says; that takes effect with `lakegate \
+                 replay {}`",
+                self.dataset.name
+            );
+        }
         let has = |column: &str| stored.as_ref().is_some_and(|s| s.index_of(column).is_ok());
         let extras = Extras {
             provenance: self.dataset.provenance,
@@ -214,7 +224,7 @@ impl Tables {
         };
         let grown = match &stored {
             Some(s) => {
-                let wanted = layout::schema(&plan, &config.partition_by, extras)?;
+                let wanted = layout::schema(&plan, &partition_by, extras)?;
                 wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
             }
             None => true,
@@ -225,6 +235,7 @@ impl Tables {
             log,
             quarantine,
             plan,
+            partition_by,
             extras,
             grown,
             anew: stored.is_none(),
@@ -285,6 +296,10 @@ impl Tables {
         self.open.get(table).map_or(0, |s| s.plan.targets.len())
     }
 
+    pub fn has_expectations(&self, table: &str) -> bool {
+        self.open.get(table).is_some_and(|s| !s.config.expect.is_empty())
+    }
+
     pub fn view(&self) -> View {
         View {
             tables: self
@@ -296,6 +311,7 @@ impl Tables {
                         Arc::new(TableView {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
+                            partition_by: s.partition_by.clone(),
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
                             stay_int: s.stay_int.clone(),
@@ -323,14 +339,11 @@ fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
-        Ok(layout::schema(&self.plan, &self.config.partition_by, self.extras)?)
+        Ok(layout::schema(&self.plan, &self.partition_by, self.extras)?)
     }
 
     pub fn partition_columns(&self) -> Vec<String> {
-        if !self.anew {
-            return self.log.partition_columns().to_vec();
-        }
-        self.config.partition_by.iter().map(|p| p.column_name()).collect()
+        self.partition_by.iter().map(PartitionBy::column_name).collect()
     }
 
     /// Rows may carry `_rescued` for the first time.
@@ -353,11 +366,10 @@ impl TableState {
     async fn widen(&mut self, parts: &[&Parsed], sink: Option<&SinkOptions>) -> Result<bool, Failure> {
         let mut columns: Vec<String> = Vec::new();
         for part in parts {
-            columns.extend(drifting(&self.plan, &self.config, &self.stay_int, &part.rows));
+            columns.extend(drifting(&self.plan, &self.partition_by, &self.stay_int, &part.rows));
         }
         columns.sort();
         columns.dedup();
-        columns.retain(|c| !self.log.partition_columns().contains(c));
         if columns.is_empty() {
             return Ok(false);
         }
