@@ -617,15 +617,13 @@ fn spell(t: &DataType, bound: Bound, greatest: bool) -> Option<Value> {
         (_, Bound::Bool(b)) => b.into(),
         (_, Bound::Text(bytes)) => {
             let text = std::str::from_utf8(&bytes).ok()?;
-            if text.chars().count() <= STATS_TEXT {
-                text.into()
-            } else {
-                let mut cut: String = text.chars().take(STATS_TEXT).collect();
-                if greatest {
-                    cut.push(char::MAX);
-                }
-                cut.into()
+            let Some((mut at, _)) = text.char_indices().nth(STATS_TEXT) else { return Some(text.into()) };
+            if !greatest {
+                return Some(text[..at].into());
             }
+            // The tie-breaker must be greater than what it stands for.
+            at += text[at..].chars().take_while(|c| *c == char::MAX).map(char::len_utf8).sum::<usize>();
+            format!("{}{}", &text[..at], char::MAX).into()
         }
     })
 }

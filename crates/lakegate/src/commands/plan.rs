@@ -32,7 +32,13 @@ enum Answer {
     Junk,
     Stray(String),
     Fails(String, Failure),
-    Loads { dataset: String, out: FileOut, partly: bool, columns: Vec<(String, Vec<String>)> },
+    Loads {
+        dataset: String,
+        out: FileOut,
+        partly: bool,
+        columns: Vec<(String, Vec<String>)>,
+        notes: Vec<String>,
+    },
 }
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
@@ -161,6 +167,7 @@ fn try_file(
     fold.rest(&mut |_| Ok(()))?;
     let out = fold.finish()?;
     let mut columns = Vec::new();
+    let mut notes = Vec::new();
     for (table, state) in tables.iter_mut() {
         let stored = state.log.schema().cloned();
         let shown = state
@@ -181,8 +188,9 @@ fn try_file(
             })
             .collect();
         columns.push((table.clone(), shown));
+        notes.extend(state.layout_note());
     }
-    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns })
+    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns, notes })
 }
 
 fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
@@ -211,7 +219,7 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                     f.code.hint()
                 ))?;
             }
-            Answer::Loads { dataset, out, partly, columns } => {
+            Answer::Loads { dataset, out, partly, columns, notes } => {
                 let more = if *partly { " (the first part of the file)" } else { "" };
                 shell.say(format!("{}\n    {dataset}{more}", p.path))?;
                 for (table, t) in &out.tables {
@@ -234,6 +242,9 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                         ))?;
                     }
                 }
+                for note in notes {
+                    shell.say(format!("    note: {note}"))?;
+                }
             }
         }
     }
@@ -251,7 +262,7 @@ fn as_json(p: &Planned) -> Value {
         Answer::Fails(dataset, f) => json!({
             "file": p.path, "answer": "parked", "dataset": dataset, "code": f.code.id(), "message": f.message,
         }),
-        Answer::Loads { dataset, out, partly, columns } => {
+        Answer::Loads { dataset, out, partly, columns, notes } => {
             let tables: Vec<Value> = out
                 .tables
                 .iter()
@@ -262,7 +273,8 @@ fn as_json(p: &Planned) -> Value {
                         "n_dropped": t.counts.n_dropped + t.counts.n_duplicate, "columns": names })
                 })
                 .collect();
-            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables })
+            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables,
+                "notes": notes })
         }
     }
 }

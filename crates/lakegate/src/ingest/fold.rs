@@ -73,6 +73,11 @@ impl<'a> FileFold<'a> {
         self.view = view;
     }
 
+    /// Whether rows of the file went to this table already.
+    pub fn has_rows_of(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
     fn table(&self, name: &str) -> Result<Arc<TableView>, Failure> {
         self.view
             .tables

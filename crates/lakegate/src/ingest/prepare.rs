@@ -417,7 +417,7 @@ fn stream_rows(
                     }
                     if tables.columns_of(&parsed.table) != before {
                         grown_since = true;
-                        again |= tables.has_expectations(&parsed.table);
+                        again |= fold.has_rows_of(&parsed.table) && tables.has_expectations(&parsed.table);
                         fold.set_view(tables.view());
                     }
                 }

@@ -208,14 +208,6 @@ impl Tables {
             Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
             None => config.partition_by.clone(),
         };
-        if partition_by != config.partition_by {
-            tracing::warn!(
-                table = %name,
-                "the table is partitioned otherwise than `partition_by:` says; that takes effect with `lakegate \
-                 replay {}`",
-                self.dataset.name
-            );
-        }
         let has = |column: &str| stored.as_ref().is_some_and(|s| s.index_of(column).is_ok());
         let extras = Extras {
             provenance: self.dataset.provenance,
@@ -242,6 +234,9 @@ impl Tables {
             seen: false,
             stay_int: Vec::new(),
         };
+        if let Some(note) = state.layout_note() {
+            tracing::warn!("{note}");
+        }
         // Expectations may name columns that are not inferred yet.
         if !state.anew {
             state.compile_checks().await?;
@@ -340,6 +335,17 @@ impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
         Ok(layout::schema(&self.plan, &self.partition_by, self.extras)?)
+    }
+
+    /// What to say where the table is laid out otherwise than is declared now.
+    pub fn layout_note(&self) -> Option<String> {
+        (self.partition_by != self.config.partition_by).then(|| {
+            format!(
+                "table {}: the changed `partition_by:` takes effect with `lakegate replay {}`",
+                self.log.name,
+                self.log.name.dataset()
+            )
+        })
     }
 
     pub fn partition_columns(&self) -> Vec<String> {
