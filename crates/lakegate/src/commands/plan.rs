@@ -33,7 +33,13 @@ enum Answer {
     Junk,
     Stray(String),
     Fails(String, Failure),
-    Loads { dataset: String, out: FileOut, partly: bool, columns: Vec<(String, Vec<String>)> },
+    Loads {
+        dataset: String,
+        out: FileOut,
+        partly: bool,
+        columns: Vec<(String, Vec<String>)>,
+        notes: Vec<String>,
+    },
 }
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
@@ -170,9 +176,10 @@ fn try_file(
     for p in parsed {
         fold.add(p, None)?;
     }
-    fold.rest()?;
+    fold.rest(&mut |_| Ok(()))?;
     let out = fold.finish()?;
     let mut columns = Vec::new();
+    let mut notes = Vec::new();
     for (table, state) in tables.iter_mut() {
         let stored = state.log.schema().cloned();
         let shown = state
@@ -193,8 +200,9 @@ fn try_file(
             })
             .collect();
         columns.push((table.clone(), shown));
+        notes.extend(state.layout_note());
     }
-    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns })
+    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns, notes })
 }
 
 fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
@@ -223,7 +231,7 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                     f.code.hint()
                 ))?;
             }
-            Answer::Loads { dataset, out, partly, columns } => {
+            Answer::Loads { dataset, out, partly, columns, notes } => {
                 let more = if *partly { " (the first part of the file)" } else { "" };
                 shell.say(format!("{}\n    {dataset}{more}", p.path))?;
                 for (table, t) in &out.tables {
@@ -246,6 +254,9 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                         ))?;
                     }
                 }
+                for note in notes {
+                    shell.say(format!("    note: {note}"))?;
+                }
             }
         }
     }
@@ -263,7 +274,7 @@ fn as_json(p: &Planned) -> Value {
         Answer::Fails(dataset, f) => json!({
             "file": p.path, "answer": "parked", "dataset": dataset, "code": f.code.id(), "message": f.message,
         }),
-        Answer::Loads { dataset, out, partly, columns } => {
+        Answer::Loads { dataset, out, partly, columns, notes } => {
             let tables: Vec<Value> = out
                 .tables
                 .iter()
@@ -274,7 +285,8 @@ fn as_json(p: &Planned) -> Value {
                         "n_dropped": t.counts.n_dropped + t.counts.n_duplicate, "columns": names })
                 })
                 .collect();
-            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables })
+            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables,
+                "notes": notes })
         }
     }
 }
