@@ -45,11 +45,6 @@ impl Error {
     pub(crate) fn corrupt(message: impl Into<String>) -> Self {
         Error::Corrupt { message: message.into() }
     }
-
-    /// Whether the same call may succeed a moment later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Busy { .. })
-    }
 }
 
 impl From<sqlx::Error> for Error {

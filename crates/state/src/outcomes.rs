@@ -11,6 +11,7 @@ use crate::bulk;
 use crate::error::{Error, Result};
 use crate::intern::Tables;
 use crate::lanes::{held, replaced_files};
+use crate::originals;
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
 use crate::tables::{CommitRecord, record};
@@ -156,6 +157,9 @@ impl Store {
         .bind(file_id.0)
         .execute(&mut *tx)
         .await?;
+        if newer.is_some() {
+            originals::succeed(&mut tx, &[file_id.0], now).await?;
+        }
         tx.commit().await?;
         Ok(state)
     }
@@ -361,7 +365,9 @@ async fn mark_replaced(conn: &mut Connection, replacing: &[FileId], now: Millis)
             b.put(file_id.0).put(by.0).put(now.0);
         },
     )
-    .await
+    .await?;
+    let gone: Vec<i64> = pairs.iter().map(|(file, _)| file.0).collect();
+    originals::succeed(conn, &gone, now).await
 }
 
 /// The versions of tables that a transaction's commits made, by the seq they

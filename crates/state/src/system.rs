@@ -191,11 +191,6 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "owner" Text "Who holds it.",
         "leased_until" TimeMs "Until when, unless it is renewed.",
     },
-    table! { "pins", "The schema that each table was given when it began.",
-        "table_name" Text "The table, `team.dataset.table`.",
-        "schema_json" Text "The schema.",
-        "pinned_at" TimeMs "When.",
-    },
 ];
 
 /// The statement of a table whose rows are stored as they are shown; the two
@@ -265,10 +260,6 @@ fn statement(table: &str) -> Option<&'static str> {
             "select l.lane, d.dataset, l.last_seq, \
              (select count(*) from jobs j where j.lane_id = l.lane_id and j.open = 1), l.owner, l.leased_until \
              from lanes l join datasets d on d.dataset_id = l.dataset_id order by l.lane"
-        }
-        "pins" => {
-            "select t.table_name, p.schema_json, p.pinned_at from pins p \
-             join tables t on t.table_id = p.table_id order by t.table_name"
         }
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! Commits, pins, replay, the raw store's upkeep, strays and system tables.
+//! Commits, replay, the raw store's upkeep, strays and system tables.
 
 use lakegate_domain::{FileId, LaneName, RunId, Seq};
 use lakegate_state::{
@@ -7,22 +7,9 @@ use lakegate_state::{
 
 use crate::*;
 
-#[tokio::test]
-async fn a_pin_is_compared_and_set() {
-    let ledger = Ledger::new().await;
-    assert_eq!(ledger.pinned(&table()).await.unwrap(), None);
-    assert!(!ledger.pin(&table(), "v2", Some("v1"), Millis(1)).await.unwrap());
-    assert!(ledger.pin(&table(), "v1", None, Millis(2)).await.unwrap());
-    assert!(!ledger.pin(&table(), "v9", None, Millis(3)).await.unwrap());
-    assert!(!ledger.pin(&table(), "v9", Some("v0"), Millis(3)).await.unwrap());
-    assert_eq!(ledger.pinned(&table()).await.unwrap().as_deref(), Some("v1"));
-    assert!(ledger.pin(&table(), "v2", Some("v1"), Millis(4)).await.unwrap());
-    let pins = ledger.pins().await.unwrap();
-    assert_eq!(pins.len(), 1);
-    assert_eq!(
-        (&pins[0].table, pins[0].schema_json.as_str(), pins[0].pinned_at),
-        (&table(), "v2", Millis(4))
-    );
+/// `n` rows were read, and most of them quarantined.
+fn some_quarantined(n: u64) -> TableRows {
+    TableRows { n_committed: 2, n_quarantined: n - 2, ..rows(table(), n) }
 }
 
 #[tokio::test]
@@ -33,10 +20,10 @@ async fn row_counts_are_of_the_newest_committed_files() {
     let outcomes: Vec<Outcome> = claim
         .jobs
         .iter()
-        .map(|job| Outcome { tables: vec![rows(table(), job.seq.0.unsigned_abs() * 10)], ..outcome(job) })
+        .map(|job| Outcome { tables: vec![some_quarantined(job.seq.0.unsigned_abs() * 10)], ..outcome(job) })
         .collect();
     ledger.finish(&lane(), "w", &outcomes, &[], RUN, Millis(3)).await.unwrap();
-    let counts = async |table: &str, n| ledger.committed_row_counts(&dataset(), table, n).await.unwrap();
+    let counts = async |table: &str, n| ledger.read_row_counts(&dataset(), table, n).await.unwrap();
     assert_eq!(counts("positions", 2).await, [30, 20]);
     assert_eq!(counts("other", 2).await, Vec::<u64>::new());
     // What was replaced is no measure.
@@ -133,7 +120,6 @@ async fn every_system_table_can_be_read_and_is_described() {
     let ledger = Ledger::new().await;
     ledger.take(&[arrival("a", "1"), arrival("b", "2")]).await;
     ledger.claim_all("w", 2).await.unwrap();
-    ledger.pin(&table(), "{}", None, Millis(1)).await.unwrap();
     for expected in SYSTEM_TABLES {
         let found = ledger.system_table(expected.name).await.unwrap().unwrap();
         assert_eq!(found.columns, expected.columns, "{}", expected.name);
