@@ -71,6 +71,9 @@ fn the_shortest_dataset() {
     assert_eq!(d.timezone, "UTC");
     assert_eq!((d.after, d.on_change, d.same_bytes), (After::Keep, OnChange::Replace, SameBytes::Duplicate));
     assert_eq!(d.settle, Duration::from_millis(250));
+    for careful in ["after: archive", "after: delete", "on_change: append", "on_change: ignore", "provenance: false"] {
+        assert_eq!(dataset(&format!("team: t\n{careful}\n")).settle, Duration::from_secs(5), "{careful}");
+    }
     assert_eq!((d.volume.replacement, d.volume.file), (Some(0.5), None));
     assert!(d.provenance);
     assert_eq!((&d.read.format, &d.read.member, d.read.caps), (&None, &None, Caps::default()));
