@@ -40,9 +40,13 @@ mod tests {
 
     #[test]
     fn a_ledger_is_behind_a_token_that_it_never_handed_out() {
-        for (token, last_seq, behind) in
-            [(None, 0, false), (Some(7), 8, false), (Some(7), 7, false), (Some(7), 6, true), (Some(7), 0, true)]
-        {
+        for (token, last_seq, behind) in [
+            (None, 0, false),
+            (Some(7), 8, false),
+            (Some(7), 7, false),
+            (Some(7), 6, true),
+            (Some(7), 0, true),
+        ] {
             assert_eq!(is_ledger_behind(token.map(Seq), Seq(last_seq)), behind, "{token:?}, {last_seq}");
         }
     }

@@ -359,8 +359,7 @@ fn a_large_file_is_a_pack_of_its_own() {
 fn a_linked_file_that_is_overwritten_in_place_is_seen() {
     let lake = Lake::new();
     let landed = lake.land("big.bin", vec![9; SMALL_FILE_BYTES as usize]);
-    let received =
-        lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
+    let received = lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
     let mut file = File::options().write(true).open(&landed).unwrap();
     file.write_all(b"other").unwrap();
     let failure = lake.store.open_verified(place(&received), &received.fingerprint).unwrap_err();
@@ -484,8 +483,7 @@ fn another_file_system_is_copied_to_and_archived_to() {
     lake.store = RawStore::open(disk.0.path().join("raw")).unwrap();
     let big = vec![1; SMALL_FILE_BYTES as usize];
     lake.land("big.bin", &big);
-    let received =
-        lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
+    let received = lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
     assert_eq!(bytes_of(lake.store.open_verified(place(&received), &received.fingerprint).unwrap()), big);
 
     let archived = dispose(&received.seen, After::Archive, &disk.0.path().join("archive")).unwrap();
@@ -712,11 +710,8 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     // Received twice: what the ledger accepted is the second time's.
     let orphans = lake.receive_with(lake.list().files, After::Archive);
     assert!(orphans.iter().all(Result::is_ok));
-    let kept: Vec<_> = lake
-        .receive_with(lake.list().files, After::Archive)
-        .into_iter()
-        .map(|o| o.unwrap())
-        .collect();
+    let kept: Vec<_> =
+        lake.receive_with(lake.list().files, After::Archive).into_iter().map(|o| o.unwrap()).collect();
     let day = lake.store.folder().join(&place(&kept[0]).pack).parent().unwrap().to_path_buf();
     fs::write(day.join("half.zip.part"), "half").unwrap();
     let past = lake.store.folder().join("harbour/buoy/2001-01-01");
@@ -776,8 +771,7 @@ fn ten_thousand_small_files_and_a_hundred_thousand_names() {
     }
     let files = lake.list().files;
     let start = Instant::now();
-    let n =
-        lake.receive_with(files, After::Keep).into_iter().filter(Result::is_ok).count();
+    let n = lake.receive_with(files, After::Keep).into_iter().filter(Result::is_ok).count();
     println!("received {n} files of 8 kB in {:?}, packs {:?}", start.elapsed(), lake.stored().len());
 
     for i in 0..90_000 {

@@ -75,6 +75,7 @@ impl Store {
         &self,
         jobs: &[i64],
         failure: &Failure,
+        run: RunId,
         not_before: Millis,
         now: Millis,
     ) -> Result<()> {
@@ -93,8 +94,8 @@ impl Store {
             .await?;
             let Some(row) = row else { continue };
             let file_id = FileId(row.try_get(0)?);
-            let event =
-                Event { file_id, job_id: *job_id, run: None, attempt: row.try_get(1)?, verdict: "retry" };
+            let attempt = row.try_get(1)?;
+            let event = Event { file_id, job_id: *job_id, run: Some(run), attempt, verdict: "retry" };
             let failure_id = event.record(&mut tx, failure, now).await?;
             sqlx::query("update files set state = 'queued', since = ?, failure_id = ? where file_id = ?")
                 .bind(now.0)

@@ -45,6 +45,7 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 pub(crate) async fn open(path: &Path) -> Result<(Pool, Pool)> {
     let opening = |source| match trouble(&source) {
         Trouble::Busy => Error::Busy { source },
+        Trouble::Full => Error::Full { source },
         Trouble::Damaged => Error::corrupt(format!("{} is not a ledger ({source})", path.display())),
         Trouble::Other => Error::Io { doing: format!("be opened at {}", path.display()), source },
     };
@@ -99,6 +100,7 @@ pub(crate) fn known_version() -> i64 {
 
 pub(crate) enum Trouble {
     Busy,
+    Full,
     Damaged,
     Other,
 }
@@ -109,6 +111,7 @@ pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
     const BUSY: i64 = 5;
     const LOCKED: i64 = 6;
     const CORRUPT: i64 = 11;
+    const FULL: i64 = 13;
     const CONSTRAINT: i64 = 19;
     const NOT_A_DATABASE: i64 = 26;
     match error {
@@ -120,6 +123,7 @@ pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
             let code = e.code().and_then(|c| c.parse::<i64>().ok()).unwrap_or_default();
             match code & 0xff {
                 BUSY | LOCKED => Trouble::Busy,
+                FULL => Trouble::Full,
                 CORRUPT | CONSTRAINT | NOT_A_DATABASE => Trouble::Damaged,
                 _ => Trouble::Other,
             }

@@ -45,12 +45,7 @@ impl Store {
 
     /// The rows that the reader found for one table in the dataset's last
     /// committed files, newest first, at most `last_n`.
-    pub async fn read_row_counts(
-        &self,
-        dataset: &DatasetName,
-        table: &str,
-        last_n: u32,
-    ) -> Result<Vec<u64>> {
+    pub async fn read_row_counts(&self, dataset: &DatasetName, table: &str, last_n: u32) -> Result<Vec<u64>> {
         let mut tx = self.read().await?;
         let Some(table_id) = intern::find_table(&mut tx, &dataset.table(table)).await? else {
             return Ok(Vec::new());

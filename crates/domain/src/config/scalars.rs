@@ -59,7 +59,11 @@ pub fn as_name(text: &str) -> Option<String> {
 /// Reports a text that is no name; `what` says what it should be.
 pub fn check_name(name: &str, span: Span, what: &str, report: &mut Reporter) -> bool {
     if name.len() > NAME_BYTES {
-        report.error(span, format!("{} letters are too many for {what}", name.len()), format!("names have {NAME_BYTES} at most"));
+        report.error(
+            span,
+            format!("{} letters are too many for {what}", name.len()),
+            format!("names have {NAME_BYTES} at most"),
+        );
         return false;
     }
     if is_name(name) {

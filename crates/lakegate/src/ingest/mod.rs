@@ -33,6 +33,7 @@ use lakegate_lake::sink::{Sink, SinkOptions, align};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Outcome, TableRows};
 use serde_json::json;
 
+use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use outcome::FileOut;
@@ -102,6 +103,9 @@ pub fn ingest(
     park: &dyn Fn(&Job, &Failure) -> Result<(), Failure>,
     finish: &dyn Fn(&Done) -> Result<(), Failure>,
 ) -> Result<Done, Setback> {
+    if tables.iter_mut().next().is_none() {
+        abreast::check(ctx, &dataset.name)?;
+    }
     let mut all = Done::default();
     let mut left = jobs;
     while !left.is_empty() {
@@ -196,7 +200,7 @@ fn volume_failure(
     }
     if let Some(share) = dataset.volume.file {
         for (table, t) in &out.tables {
-            let mut past = ctx.block(ctx.store.committed_row_counts(&dataset.name, table, GUARD_FILES))?;
+            let mut past = ctx.block(ctx.store.read_row_counts(&dataset.name, table, GUARD_FILES))?;
             if past.len() < GUARD_AT_LEAST {
                 continue;
             }

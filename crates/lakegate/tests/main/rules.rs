@@ -269,10 +269,9 @@ fn a_double_anywhere_in_a_large_file_widens_all_of_it() {
 
 #[test]
 fn a_large_file_with_one_bad_row_is_parked_and_the_others_go_on() {
-    for (declaration, line, code) in [
-        ("", "1,2,3,4\n", "LG109"),
-        ("evolve: fixed\ncolumns: { id: int, v: int }\n", "1,many\n", "LG302"),
-    ] {
+    for (declaration, line, code) in
+        [("", "1,2,3,4\n", "LG109"), ("evolve: fixed\ncolumns: { id: int, v: int }\n", "1,many\n", "LG302")]
+    {
         let lake = TestLake::with("t", declaration);
         lake.land(&at("a.csv"), large((300_000, line)));
         lake.land(&at("b.csv"), "id,v\n1,2\n");

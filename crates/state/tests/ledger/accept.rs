@@ -122,10 +122,7 @@ async fn a_duplicate_takes_the_place_of_an_original_that_goes() {
     assert_eq!(ledger.take(&[arrival("a", "two")]).await, [queued(5, 3)]);
     assert_eq!(ledger.drain("w", 2).await, [[FileId(5)], [FileId(3)]]);
     // `b` shows other bytes by now; `c` still shows these.
-    assert_eq!(
-        ledger.states().await,
-        "f1 replaced, f2 duplicate, f3 committed, f4 committed, f5 committed"
-    );
+    assert_eq!(ledger.states().await, "f1 replaced, f2 duplicate, f3 committed, f4 committed, f5 committed");
     assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().of, Some(FileId(3)));
     assert_eq!(ledger.file(FileId(3)).await.unwrap().unwrap().of, None);
     assert_eq!(ledger.take(&[arrival("c", "one"), arrival("d", "one")]).await, [touched(3), duplicate(6, 3)]);
@@ -139,10 +136,7 @@ async fn a_duplicate_of_bytes_that_another_file_brings_too_becomes_that_ones() {
     ledger.take(&[arrival("c", "one")]).await;
     ledger.take(&[arrival("a", "three")]).await;
     ledger.drain("w", 2).await;
-    assert_eq!(
-        ledger.states().await,
-        "f1 replaced, f2 duplicate, f3 replaced, f4 committed, f5 committed"
-    );
+    assert_eq!(ledger.states().await, "f1 replaced, f2 duplicate, f3 replaced, f4 committed, f5 committed");
     assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().of, Some(FileId(4)));
 }
 
@@ -218,10 +212,7 @@ async fn a_changed_file_is_ignored_where_the_dataset_says_so() {
     two.sighting.mtime_ns = 77;
     assert_eq!(ledger.take(&[two.clone()]).await, [ignored(2, 1)]);
     // It is not read again, and not recorded again when it is.
-    assert_eq!(
-        ledger.known("landing/bus").await.unwrap()["a"],
-        known_as(10, 77, 2)
-    );
+    assert_eq!(ledger.known("landing/bus").await.unwrap()["a"], known_as(10, 77, 2));
     assert_eq!(ledger.take(&[two]).await, [touched(2)]);
     assert_eq!(ledger.take(&[ignore("three")]).await, [ignored(3, 1)]);
     // The path still stands for what was loaded.

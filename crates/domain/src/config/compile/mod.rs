@@ -171,6 +171,7 @@ fn upkeep(keys: Option<&UpkeepKeys>, report: &mut Reporter) -> Upkeep {
         vacuum_after: vacuum_after(&keys.vacuum_after, default.vacuum_after, report),
         checkpoint_every: bounded(&keys.checkpoint_every, 1, most, default.checkpoint_every, report),
         keep_raw: keys.keep_raw.get().map_or(default.keep_raw, |k| k.0),
+        keep_runs: keys.keep_runs.get().map_or(default.keep_runs, |k| k.0),
     }
 }
 
