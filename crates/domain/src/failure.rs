@@ -76,7 +76,7 @@ codes! {
     Unreadable = "LG203", "the file cannot be read",
         "give the user that runs lakegate the right to read it, then redrive";
     RawMissing = "LG204", "the raw bytes are missing or damaged",
-        "land the file again, or restore the raw store from its backup; then redrive";
+        "land the file again; or restore the raw store from its backup, then redrive";
     UnknownColumn = "LG301", "the file has a column that the table does not declare",
         "declare the column, or choose `evolve: add` or `rescue`, then redrive";
     DoesNotFit = "LG302", "a value does not fit its column",

@@ -22,14 +22,16 @@
 //!
 //! Landing a file again also brings its bytes again: a touched file's are kept
 //! where they were received last, and a duplicate gives its own to an original
-//! that is parked or whose bytes are no longer kept.
+//! that is parked or whose bytes are no longer kept. A file that was parked for
+//! want of its bytes (LG204) is queued again then, and is not known as long as
+//! it is parked: if it still lies there, it is read again.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lakegate_domain::job::FileState;
 use lakegate_domain::model::{OnChange, SameBytes};
-use lakegate_domain::{DatasetName, FileId, LaneName, Seq};
+use lakegate_domain::{Code, DatasetName, FileId, LaneName, Seq};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
@@ -37,6 +39,7 @@ use crate::bulk;
 use crate::error::Result;
 use crate::intern::{self, Ids, parse_dataset};
 use crate::originals;
+use crate::parked::{Filter, requeue};
 use crate::raw::RawRef;
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
@@ -130,14 +133,17 @@ struct NewJob {
 }
 
 impl Store {
-    /// Every name that the zone has shown, as it was last seen.
+    /// Every name that the zone has shown, as it was last seen; without those
+    /// that wait for their bytes.
     pub async fn known(&self, landing: &str) -> Result<HashMap<String, Known>> {
         let rows = sqlx::query(
             "select p.path, p.size_bytes, p.mtime_ns, p.seen_file_id, d.dataset from paths p \
              join zones z on z.zone_id = p.zone_id join files f on f.file_id = p.seen_file_id \
-             join datasets d on d.dataset_id = f.dataset_id where z.landing = ?",
+             join datasets d on d.dataset_id = f.dataset_id left join failures e on e.failure_id = f.failure_id \
+             where z.landing = ? and not (f.state = 'parked' and coalesce(e.code, '') = ?)",
         )
         .bind(landing)
+        .bind(Code::RawMissing.id())
         .fetch_all(self.readers())
         .await?;
         let mut known = HashMap::with_capacity(rows.len());
@@ -610,6 +616,12 @@ impl<'a> Desk<'a> {
         self.file_ids.end(conn).await?;
         self.path_ids.end(conn).await?;
         self.job_ids.end(conn).await?;
+        if !self.brought.is_empty() {
+            // What waited for its bytes alone need not wait for a person.
+            let file_ids = self.brought.iter().map(|(file_id, ..)| FileId(*file_id)).collect();
+            let filter = Filter { file_ids, code: Some(Code::RawMissing), ..Filter::default() };
+            requeue(conn, &filter, false, now).await?;
+        }
         let gone: Vec<i64> = self.replaced.iter().map(|(file_id, _)| *file_id).collect();
         originals::succeed(conn, &gone, now).await
     }

@@ -98,6 +98,7 @@ pub(crate) fn known_version() -> i64 {
     MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0)
 }
 
+#[derive(Debug)]
 pub(crate) enum Trouble {
     Busy,
     Full,
@@ -129,5 +130,19 @@ pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
             }
         }
         _ => Trouble::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_by_its_number() {
+        let mut conn = SqliteConnectOptions::new().pragma("max_page_count", "4").connect().await.unwrap();
+        sqlx::query("create table t (x)").execute(&mut conn).await.unwrap();
+        let full = sqlx::query("insert into t values (randomblob(100000))").execute(&mut conn).await;
+        let trouble = trouble(&full.unwrap_err());
+        assert!(matches!(trouble, Trouble::Full), "{trouble:?}");
     }
 }

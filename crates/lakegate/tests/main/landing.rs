@@ -407,3 +407,18 @@ fn what_was_received_before_the_disk_was_full_is_accepted() {
     assert_eq!(lake.states(), ["big.csv|committed", "small.csv|committed"]);
     lake.prove();
 }
+
+#[test]
+fn a_parked_file_whose_bytes_are_gone_is_read_again_where_it_lies() {
+    let lake = TestLake::with("notes", PLAIN);
+    lake.land(&at("a.csv"), "id,word\n1\n");
+    lake.run_with_findings();
+    fs::remove_dir_all(lake.path("lake/raw/ops")).unwrap();
+    lake.dataset("notes", &format!("{PLAIN}read: {{ csv: {{ ragged: fill }} }}\n"));
+    lake.lakegate(&["redrive", "--all"]).is(DONE);
+    lake.run_with_findings();
+    assert_eq!(lake.parked(), ["a.csv|LG204"]);
+    lake.run();
+    assert_eq!(words(&lake), ["1|"]);
+    lake.prove();
+}

@@ -190,6 +190,23 @@ async fn landing_a_file_again_brings_its_bytes_again() {
 }
 
 #[tokio::test]
+async fn a_file_that_waits_for_its_bytes_is_taken_again() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "one"), arrival("b", "two")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    for (job, code) in claim.jobs.iter().zip([Code::RawMissing, Code::Malformed]) {
+        let failure = Failure::new(code, "trouble");
+        ledger.park(job.file_id, job.job_id, &failure, None, Millis(3)).await.unwrap();
+    }
+    let known = ledger.known("landing/bus").await.unwrap();
+    assert_eq!(known.keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(ledger.take(&[arrival("a", "one"), arrival("b", "two")]).await, [touched(1), touched(2)]);
+    assert_eq!(ledger.states().await, "f1 queued, f2 parked");
+    assert_eq!(ledger.drain("w", 4).await, [[FileId(1)]]);
+    assert_eq!(ledger.known("landing/bus").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn the_correction_of_a_parked_file_counts_also_where_changes_are_ignored() {
     let ledger = Ledger::new().await;
     let ignore = |path, bytes| changing(path, bytes, OnChange::Ignore);
