@@ -62,6 +62,8 @@ pub struct Upkeep {
     pub checkpoint_every: u64,
     /// Age before raw bytes may be deleted; `None` keeps them for ever.
     pub keep_raw: Option<Duration>,
+    /// Age before recorded runs and failures are forgotten; `None` keeps them for ever.
+    pub keep_runs: Option<Duration>,
 }
 
 impl Default for Upkeep {
@@ -72,6 +74,7 @@ impl Default for Upkeep {
             vacuum_after: Duration::from_secs(7 * 24 * 3600),
             checkpoint_every: 50,
             keep_raw: None,
+            keep_runs: Some(Duration::from_secs(90 * 24 * 3600)),
         }
     }
 }

@@ -62,6 +62,9 @@ pub fn maintain(ctx: &Context, only: Option<&TableName>, kinds: Kinds) -> Result
     }
     if kinds.raw && only.is_none() && !ctx.stopping() {
         raw(ctx, kinds.dry_run, &mut done)?;
+        if let Some(keep) = ctx.lake.upkeep.keep_runs.filter(|_| !kinds.dry_run) {
+            while ctx.block(ctx.store.forget_history(now().plus(-(keep.as_millis() as i64))))? {}
+        }
     }
     Ok(done)
 }
@@ -163,12 +166,13 @@ fn raw(ctx: &Context, dry_run: bool, done: &mut Upkeep) -> Result<(), Failure> {
         .and_then(|s| s.parse().ok())
         .map_or(BUNDLE_AGE, Duration::from_secs);
     let time = SystemTime::now();
-    for group in ctx.raw.bundles(time, age)? {
-        let entries = ctx.block(ctx.store.raw_refs())?;
-        let mut at: HashMap<(&str, u64), Vec<FileId>> = HashMap::new();
-        for e in &entries {
-            at.entry((e.raw.pack.as_str(), e.raw.offset)).or_default().push(e.file_id);
-        }
+    let groups = ctx.raw.bundles(time, age)?;
+    let entries = if groups.is_empty() { Vec::new() } else { ctx.block(ctx.store.raw_refs())? };
+    let mut at: HashMap<(&str, u64), Vec<FileId>> = HashMap::new();
+    for e in &entries {
+        at.entry((e.raw.pack.as_str(), e.raw.offset)).or_default().push(e.file_id);
+    }
+    for group in groups {
         let moved = ctx.raw.bundle(&group)?;
         ctx.failpoints.pass(failpoint::BUNDLED);
         let moves: Vec<(FileId, RawRef)> = moved
@@ -188,7 +192,7 @@ fn raw(ctx: &Context, dry_run: bool, done: &mut Upkeep) -> Result<(), Failure> {
                 })
             })
             .collect();
-        ctx.block(ctx.store.move_raw(&moves, now()))?;
+        ctx.block(ctx.store.move_raw(&moves))?;
         for pack in &group {
             ctx.raw.remove(pack)?;
         }

@@ -45,6 +45,7 @@ pub fn replay(
     only: &[FileId],
     progress: &dyn Fn(usize, usize),
 ) -> Result<Replayed, Failure> {
+    crate::abreast::check(ctx, &dataset.name)?;
     settle(ctx, dataset)?;
     let lane = LaneName::replay(&dataset.name);
     let mut jobs: Vec<Job> =
@@ -82,7 +83,7 @@ pub fn replay(
         && replayed.refused.is_empty()
     {
         ctx.failpoints.pass(failpoint::REPLAYED);
-        ctx.block(ctx.store.finish_replay(&dataset.name, outcomes, commits, run, now()))?;
+        ctx.block(ctx.store.finish_replay(&dataset.name, outcomes, commits, run))?;
     }
     ctx.block(ctx.store.end_run(run, status, replayed.n_files as u64, replayed.n_rows, error, now()))?;
     result.map(|_| replayed)
@@ -195,7 +196,7 @@ fn rebuild(
     }
     ctx.failpoints.pass(failpoint::REPLAY_WRITTEN);
     replayed.n_rows = figures.iter().flat_map(|o| &o.tables).map(|t| t.n_committed).sum();
-    let seq = ctx.block(ctx.store.next_replay_seq(&dataset.name, now()))?;
+    let seq = ctx.block(ctx.store.next_replay_seq(&dataset.name))?;
     let commits = swap(ctx, dataset, &mut tables, lane, seq, &ids, all, written)?;
     replayed.tables = commits.iter().map(|c| c.table.to_string()).collect();
     Ok((figures, commits))
@@ -322,30 +323,9 @@ fn swap(
 /// Finishes replays that a killed process left half done: some tables may
 /// have been swapped while the ledger still holds the old figures.
 pub fn resume(ctx: &Context) -> Result<(), Failure> {
-    let Some(rows) = ctx.block(ctx.store.system_table("runs"))? else { return Ok(()) };
-    let column = |name: &str| rows.columns.iter().position(|c| c.name == name);
-    let (Some(id), Some(kind), Some(dataset), Some(status)) =
-        (column("run_id"), column("kind"), column("dataset"), column("status"))
-    else {
-        return Err(Failure::new(Code::Bug, "system.runs lacks a column"));
-    };
-    // The newest replay of each dataset decides.
-    let mut newest: BTreeMap<String, (i64, String, String)> = BTreeMap::new();
-    for row in &rows.rows {
-        let (Some(kind), Some(dataset)) = (row[kind].as_str(), row[dataset].as_str()) else { continue };
-        if !kind.starts_with(KIND) {
-            continue;
-        }
-        let entry =
-            (row[id].as_i64().unwrap_or(0), kind.to_string(), row[status].as_str().unwrap_or("").to_string());
-        let slot = newest.entry(dataset.to_string()).or_insert_with(|| entry.clone());
-        if entry.0 > slot.0 {
-            *slot = entry;
-        }
-    }
-    for (dataset, (_, kind, status)) in newest {
-        let Ok(name) = dataset.parse() else { continue };
-        let (true, Some(dataset)) = (status == "interrupted", ctx.lake.dataset(&name).cloned()) else {
+    for last in ctx.block(ctx.store.newest_replays())? {
+        let (name, kind) = (last.dataset, last.kind);
+        let (true, Some(dataset)) = (last.is_interrupted, ctx.lake.dataset(&name).cloned()) else {
             continue;
         };
         let ids: Vec<FileId> = kind

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::intern::{self, Tables};
 use crate::lanes::{JOB_COLUMNS, JOB_JOINS, JOB_WIDTH, Job, job_from_row};
 use crate::outcomes::{Outcome, Versions, forget_details, store_details};
-use crate::store::{Millis, Store, signed};
+use crate::store::{Store, signed};
 use crate::tables::{CommitRecord, record};
 
 /// A file whose rows the tables hold.
@@ -45,7 +45,7 @@ impl Store {
 
     /// Hands out the next seq of the dataset's replay lane: higher than any
     /// before it, also after a kill.
-    pub async fn next_replay_seq(&self, dataset: &DatasetName, _now: Millis) -> Result<Seq> {
+    pub async fn next_replay_seq(&self, dataset: &DatasetName) -> Result<Seq> {
         let mut tx = self.write().await?;
         let dataset_id = intern::dataset(&mut tx, dataset).await?;
         let (lane_id, last) = intern::lane(&mut tx, dataset_id, &LaneName::replay(dataset)).await?;
@@ -62,7 +62,6 @@ impl Store {
         outcomes: &[Outcome],
         commits: &[CommitRecord],
         run: RunId,
-        _now: Millis,
     ) -> Result<()> {
         let mut tx = self.write().await?;
         let dataset_id = intern::dataset(&mut tx, dataset).await?;

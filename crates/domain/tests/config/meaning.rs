@@ -41,7 +41,7 @@ fn a_lake_with_everything_set() {
     let lake = lake(
         "lake: h\nstorage: ${env:STORE}/x/../y\ntimezone: europe/vienna\nteams: [b, a]\nmemory: 1GiB\n\
          batch: { files: 7, size: 1MB }\nupkeep: { target_file_size: 1GB, compact_at_files: 2, \
-         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d }\n",
+         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d, keep_runs: 1d }\n",
     );
     assert_eq!(lake.storage, Path::new("/data/store/y"));
     assert_eq!(lake.timezone, "Europe/Vienna");
@@ -57,6 +57,7 @@ fn a_lake_with_everything_set() {
             vacuum_after: hours(12),
             checkpoint_every: 9,
             keep_raw: Some(hours(90 * 24)),
+            keep_runs: Some(hours(24)),
         }
     );
 }
@@ -71,6 +72,11 @@ fn the_shortest_dataset() {
     assert_eq!(d.timezone, "UTC");
     assert_eq!((d.after, d.on_change, d.same_bytes), (After::Keep, OnChange::Replace, SameBytes::Duplicate));
     assert_eq!(d.settle, Duration::from_millis(250));
+    for careful in
+        ["after: archive", "after: delete", "on_change: append", "on_change: ignore", "provenance: false"]
+    {
+        assert_eq!(dataset(&format!("team: t\n{careful}\n")).settle, Duration::from_secs(5), "{careful}");
+    }
     assert_eq!((d.volume.replacement, d.volume.file), (Some(0.5), None));
     assert!(d.provenance);
     assert_eq!((&d.read.format, &d.read.member, d.read.caps), (&None, &None, Caps::default()));

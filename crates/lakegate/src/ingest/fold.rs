@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lakegate_domain::model::{Dataset, Evolve, Kind};
 use lakegate_domain::{Code, Failure, FileId};
 use lakegate_format::conform::{self, Conformed, Plan, Target};
-use lakegate_format::typed_conform::delta_type;
+use lakegate_format::typed_conform::{delta_type, json_text};
 use lakegate_lake::expect::{Checked, FileCheck};
 use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Transform};
@@ -107,7 +107,7 @@ impl<'a> FileFold<'a> {
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
             return self.checked(&parsed.table, &table, conformed, rows, &parsed.rows).map(Some);
         };
-        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row)?;
+        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
@@ -175,7 +175,7 @@ impl<'a> FileFold<'a> {
         };
         for (row, column, value) in nulled {
             let all = rescued.get_or_insert_with(|| vec![None; pass.num_rows()]);
-            all[row] = Some(put_rescued(all[row].take(), &column, &value));
+            all[row] = Some(conform::rescued_with(all[row].as_deref(), &column, &value));
         }
         for (f, c) in pass.schema_ref().fields().iter().zip(pass.columns()) {
             if f.name() != layout::ROW {
@@ -262,7 +262,8 @@ pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conforme
 
 /// The file's columns as a transform sees them: by their SQL names, those of
 /// `input:` with their types, everything else of a text file as text.
-fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
+/// `nulls` are the spellings of a missing value of the reader that feeds the table.
+fn input_plan(dataset: &Dataset, rows: &Rows, nulls: &[String]) -> Result<Plan, Failure> {
     let mut targets: Vec<Target> =
         dataset.input.iter().map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String))).collect();
     let mut add = |name: &str, t: DataType| {
@@ -277,7 +278,7 @@ fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
         }
     }
     let plan =
-        Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: Vec::new() };
+        Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: nulls.to_vec() };
     conform::check_names(&plan)?;
     Ok(plan)
 }
@@ -293,10 +294,15 @@ fn fact_fields() -> [Field; 4] {
 }
 
 /// What a transform makes of a file's columns, before any row is read.
-pub async fn transform_output(dataset: &Dataset, sql: &str, parts: &[&Parsed]) -> Result<SchemaRef, Failure> {
+pub async fn transform_output(
+    dataset: &Dataset,
+    sql: &str,
+    parts: &[&Parsed],
+    nulls: &[String],
+) -> Result<SchemaRef, Failure> {
     let mut schemas = Vec::new();
     for p in parts {
-        let plan = input_plan(dataset, &p.rows)?;
+        let plan = input_plan(dataset, &p.rows, nulls)?;
         let fields: Vec<Field> =
             plan.schema().fields().iter().map(|f| f.as_ref().clone()).chain(fact_fields()).collect();
         schemas.push(Schema::new(fields));
@@ -311,8 +317,9 @@ pub fn transform_input(
     rows: &Rows,
     facts: &FileFacts,
     first_row: u64,
+    nulls: &[String],
 ) -> Result<RecordBatch, Failure> {
-    let plan = input_plan(dataset, rows)?;
+    let plan = input_plan(dataset, rows, nulls)?;
     let Conformed { batch, rescued } = conform_rows(&plan, rows, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
         return Err(Failure::new(
@@ -411,16 +418,6 @@ fn finish_rows(
     if dataset.provenance { Ok(batch) } else { Ok(take_rows(batch)?.0) }
 }
 
-/// Adds a value, JSON text, to an object. As text: parsed, a long number would
-/// be rounded.
-fn put_rescued(rescued: Option<String>, column: &str, value: &str) -> String {
-    let name = serde_json::Value::from(column);
-    match rescued.as_deref().and_then(|r| r.strip_suffix('}')) {
-        Some(open) if open.len() > 1 => format!("{open},{name}:{value}}}"),
-        _ => format!("{{{name}:{value}}}"),
-    }
-}
-
 /// Columns of every quarantine table.
 pub fn quarantine_schema() -> SchemaRef {
     let text = |n: &str| Field::new(n, DataType::Utf8, true);
@@ -463,17 +460,10 @@ fn quarantine_rows(
 }
 
 fn json_rows(batch: &RecordBatch, quarantined: &[(usize, String, String)]) -> Result<Vec<String>, Failure> {
-    quarantined
-        .iter()
-        .map(|(row, ..)| {
-            let mut buffer = Vec::new();
-            let mut writer = arrow::json::LineDelimitedWriter::new(&mut buffer);
-            writer.write(&batch.slice(*row, 1)).map_err(bug)?;
-            writer.finish().map_err(bug)?;
-            drop(writer);
-            Ok(String::from_utf8_lossy(&buffer).trim_end().to_string())
-        })
-        .collect()
+    let indices = UInt32Array::from_iter_values(quarantined.iter().map(|(row, ..)| *row as u32));
+    let rows = arrow::compute::take_record_batch(batch, &indices).map_err(bug)?;
+    let texts = json_text(&(Arc::new(StructArray::from(rows)) as ArrayRef)).map_err(Failure::from)?;
+    Ok(texts.as_string::<i32>().iter().map(|t| t.unwrap_or("{}").to_string()).collect())
 }
 
 fn bug(e: arrow::error::ArrowError) -> Failure {

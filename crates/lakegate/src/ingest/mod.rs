@@ -33,6 +33,7 @@ use lakegate_lake::sink::{Sink, SinkOptions};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Outcome, TableRows};
 use serde_json::json;
 
+use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use outcome::FileOut;
@@ -114,6 +115,9 @@ pub fn ingest(
     desk: &Desk<'_>,
     done: &mut Done,
 ) -> Result<(), Setback> {
+    if tables.iter_mut().next().is_none() {
+        abreast::check(ctx, &dataset.name)?;
+    }
     let mut left = jobs;
     // Once a commit failed by the fault of some file, each file goes alone.
     let mut alone = false;
@@ -278,7 +282,7 @@ fn volume_failure(
             // Those of its own batch come first: they are the newest.
             let in_batch = before_it.iter().rev().filter_map(|(_, out)| out.tables.get(table));
             let mut past: Vec<u64> = in_batch.map(|t| t.counts.n_read).collect();
-            past.extend(ctx.block(ctx.store.committed_row_counts(&dataset.name, table, GUARD_FILES))?);
+            past.extend(ctx.block(ctx.store.read_row_counts(&dataset.name, table, GUARD_FILES))?);
             past.truncate(GUARD_FILES as usize);
             if past.len() < GUARD_AT_LEAST {
                 continue;

@@ -104,11 +104,9 @@ fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows
         .iter()
         .filter(may)
         .filter(|t| match rows {
-            Rows::Text(batch) => batch
-                .names
-                .iter()
-                .position(|n| n == t.spec.source())
-                .is_some_and(|at| infer::has_float(batch, at, &plan.nulls)),
+            Rows::Text(batch) => batch.names.iter().position(|n| n == t.spec.source()).is_some_and(|at| {
+                infer::has_float(batch, at, &[plan.nulls.as_slice(), &t.spec.nulls].concat())
+            }),
             Rows::Typed(batch) => {
                 batch.column_by_name(t.spec.source()).is_some_and(|a| typed_conform::has_float(a))
             }
@@ -304,7 +302,10 @@ impl Tables {
             parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
         }
         let output = match &state.config.transform {
-            Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
+            Some(sql) => {
+                let nulls = &state.plan.nulls;
+                Some(super::fold::transform_output(&self.dataset, sql, &parts, nulls).await?)
+            }
             None => None,
         };
         state.seen = true;
@@ -459,7 +460,7 @@ impl TableState {
             }
             match &part.rows {
                 Rows::Text(batch) => {
-                    for (name, s) in infer::look(batch, &self.plan.nulls, LOOK_ROWS) {
+                    for (name, s) in infer::look(batch, &self.plan.nulls, &self.config.columns, LOOK_ROWS) {
                         if !seen.contains_key(&name) {
                             order.push(name.clone());
                         }
