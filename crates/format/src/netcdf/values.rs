@@ -259,8 +259,13 @@ impl Meaning {
 
     fn letters(&self, letters: &[u8], range: Range<usize>) -> Result<ArrayRef> {
         let Shape::Letters(length) = self.shape else { return self.texts(std::iter::empty()) };
+        let fill = self.mask.as_ref().and_then(|m| m.fill_text.as_deref());
+        let is_fill =
+            |bytes: &&[u8]| fill.is_some_and(|f| matches!(f.as_bytes(), [f] if bytes.iter().all(|b| b == f)));
         let texts: Vec<String> = range
             .map(|at| letters.get(at * length..(at + 1) * length).unwrap_or_default())
+            // What was never written, letter by letter.
+            .map(|bytes| if is_fill(&bytes) { &[] } else { bytes })
             .map(|bytes| decoded(without_end(bytes, 0)))
             .collect();
         self.texts(texts.iter().map(String::as_str))

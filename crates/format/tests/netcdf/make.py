@@ -126,6 +126,8 @@ def measurements(d, wide):
     names[:] = texts.view("S1").reshape(ROWS, 6)
     flags = d.createVariable("flag", "S1", ("time",))
     flags[:] = np.array(list("abcdefg"), "S1")
+    blank = d.createVariable("blank", "S1", ("time", "letters"), fill_value=b" ")
+    blank[3] = np.array([b" a    "], "S6").view("S1")
     site = d.createVariable("site", "S1", ("letters",))
     site[:] = netCDF4.stringtochar(np.array(b"morro", "S6"))
     depth = d.createVariable("depth", "f8", ())
@@ -145,7 +147,9 @@ def all_types(name, model):
     with netCDF4.Dataset(path) as d:
         columns = {n: column(v) for n, v in d.variables.items()}
         in_range = column(d["ranged"], valid_range=True)
+    # netCDF4 knows nothing of `_Unsigned` here, nor of texts of fill letters alone.
     columns["counts"] = [0, 1, 127, 128, 254, None, 5]
+    columns["blank"] = [None, None, None, " a    ", None, None, None]
     columns.update(instants(path, "time", "time_bounds"))
     write(name, columns | {"ranged, masked": in_range})
 
