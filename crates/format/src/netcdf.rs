@@ -7,6 +7,7 @@ mod calendar;
 mod compound;
 mod element;
 mod layout;
+mod records;
 mod rows;
 mod source;
 mod values;

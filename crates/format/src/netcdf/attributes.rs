@@ -43,6 +43,11 @@ impl<'a> Attributes<'a> {
         self.get(name).and_then(NcAttrValue::as_f64)
     }
 
+    /// Whether values are stored as smaller numbers than they are.
+    pub fn is_packed(self) -> bool {
+        self.number("scale_factor").is_some() || self.number("add_offset").is_some()
+    }
+
     /// `_Unsigned`, where it says something.
     pub fn unsigned(self) -> Option<bool> {
         match self.text("_Unsigned")?.to_ascii_lowercase().as_str() {

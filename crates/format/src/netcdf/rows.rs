@@ -87,7 +87,7 @@ impl Rows {
         let row_bytes = plan
             .columns
             .iter()
-            .fold(0u64, |sum, c| sum.saturating_add(stored_bytes(c, &layout.variables[c.variable].nc.dtype)));
+            .fold(0u64, |sum, c| sum.saturating_add(stored_bytes(c, &layout.variables[c.variable])));
         if row_bytes > cap {
             return Err(Error::new(
                 Code::RecordTooLong,
@@ -210,7 +210,7 @@ impl Column {
         let kind = &variable.nc.dtype;
         let handle = source.variable(&variable.path, variable.nc)?;
         let nested = plan.nested.iter().map(|n| length(*n)).collect::<Result<Vec<_>>>()?;
-        let row_bytes = stored_bytes(plan, kind);
+        let row_bytes = stored_bytes(plan, variable);
         if compound::is_compound(kind) {
             let texts: ArrayRef =
                 Arc::new(compound::as_json(&variable.name, &source.read_whole(&handle, plan.axis)?)?);
@@ -256,11 +256,12 @@ impl Column {
     }
 }
 
-/// Bytes of a row as they are stored, and for what repeats as they are held.
-fn stored_bytes(plan: &ColumnPlan, kind: &NcType) -> u64 {
-    let size = match kind {
+/// Bytes of a row as they are stored, or as they are held where that is more.
+fn stored_bytes(plan: &ColumnPlan, variable: &Variable) -> u64 {
+    let size = match &variable.nc.dtype {
         NcType::String => TEXT_BYTES,
         NcType::Char => 1,
+        _ if Attributes::of(variable.nc).is_packed() => 8,
         kind => kind.size().map_or(TEXT_BYTES, |n| (n as u64).max(1)),
     };
     let nested = plan.nested.iter().chain(&plan.letters);

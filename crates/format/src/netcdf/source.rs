@@ -15,6 +15,7 @@ use netcdf_reader::{
 };
 
 use super::element::{EnumInteger, Letter, Reference};
+use super::records::{Part, Records};
 use super::values::Values;
 use crate::container::{Blob, carried, inside};
 use crate::error::{Error, Result};
@@ -34,6 +35,8 @@ pub(super) struct NcSource {
     /// The same bytes below the netCDF model, where slabs of texts and
     /// enumerations can be read; `None` for the classic formats.
     hdf5: Option<Hdf5File>,
+    /// Of a classic file with a record dimension.
+    records: Option<Records>,
 }
 
 /// A variable whose values can be read.
@@ -42,12 +45,13 @@ pub(super) struct Handle {
     kind: NcType,
     shape: Vec<u64>,
     dataset: Option<Dataset>,
+    part: Option<Part>,
 }
 
 impl NcSource {
     /// `max_bytes`: what one read may make of memory.
     pub fn open(blob: Blob, max_bytes: usize) -> Result<Self> {
-        let storage = Arc::new(BlobStorage(blob));
+        let storage: Arc<dyn Storage> = Arc::new(BlobStorage(blob));
         let max_chunk_bytes = MAX_CHUNK_BYTES.max(max_bytes);
         guarded(|| {
             let options = NcOpenOptions {
@@ -58,19 +62,20 @@ impl NcSource {
                 ..NcOpenOptions::default()
             };
             let file = NcFile::from_storage_with_options(storage.clone(), options)?;
-            let hdf5 = match file.as_classic() {
-                Some(_) => None,
+            let (mut hdf5, mut records) = (None, None);
+            match file.as_classic() {
+                Some(classic) => records = Records::of(storage, &classic.root_group().variables)?,
                 None => {
                     let options = OpenOptions::default()
                         .with_chunk_cache_bytes(CHUNK_CACHE_BYTES)
                         .with_max_chunk_bytes(max_chunk_bytes)
                         .with_max_read_bytes(max_bytes)
                         .with_filter_registry(filters(max_chunk_bytes));
-                    Some(Hdf5File::from_storage_with_options(storage, options)?)
+                    hdf5 = Some(Hdf5File::from_storage_with_options(storage, options)?);
                 }
-            };
+            }
             file.root_group()?;
-            Ok(Self { file, hdf5 })
+            Ok(Self { file, hdf5, records })
         })
     }
 
@@ -96,7 +101,8 @@ impl NcSource {
             // is fill values.
             Some(hdf5) => Some(guarded(|| Ok(hdf5.dataset(path)?.with_padded_shape(&shape)?))?),
         };
-        Ok(Handle { path: path.to_string(), kind: variable.dtype.clone(), shape, dataset })
+        let part = self.records.as_ref().and_then(|r| r.part(variable));
+        Ok(Handle { path: path.to_string(), kind: variable.dtype.clone(), shape, dataset, part })
     }
 
     /// Reads the steps `from..to` of one axis and all of the others, or without
@@ -161,6 +167,9 @@ impl NcSource {
         T: netcdf_reader::classic::data::NcReadType + Clone,
     {
         guarded(|| {
+            if let (Some(records), Some(part), Some((0, from, to))) = (&self.records, handle.part, along) {
+                return records.read(part, from, to);
+            }
             let Some(file) = self.file.as_classic() else {
                 return Err(netcdf_reader::Error::VariableNotFound(handle.path.clone()));
             };

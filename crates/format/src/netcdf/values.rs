@@ -326,7 +326,7 @@ fn enumeration(members: &[NcEnumMember]) -> Shape {
 /// 32-bit integers do not fit into 32-bit floats.
 fn packed(attributes: Attributes, kind: &NcType) -> Option<Packed> {
     let (scale, offset) = (attributes.number("scale_factor"), attributes.number("add_offset"));
-    if scale.is_none() && offset.is_none() {
+    if !attributes.is_packed() {
         return None;
     }
     let single = |name: &str| attributes.is_single(name).unwrap_or(true);
