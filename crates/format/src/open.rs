@@ -46,9 +46,10 @@ pub struct Stream {
     /// Path of the member inside its archive; members of archives inside
     /// archives are `outer.zip/inner.csv`.
     pub member: Option<String>,
-    /// Column and unit, from a CSV file's row of units.
+    /// Column and unit, from a CSV file's row of units or the attributes of
+    /// netCDF variables.
     pub units: Vec<(String, String)>,
-    /// `csv`, `json`, `ndjson`, `parquet` or `arrow`.
+    /// `csv`, `json`, `ndjson`, `parquet`, `arrow` or `netcdf`.
     pub format: &'static str,
 }
 

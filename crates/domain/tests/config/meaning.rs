@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lakegate_domain::config::{Report, schema};
 use lakegate_domain::model::{
-    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, Format, Header, Json, Kind, OnChange,
-    OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Upkeep,
+    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, Format, Header, Json, Kind, Mask,
+    Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -148,12 +148,40 @@ fn read_by_word_and_by_map() {
         ("{ ndjson: {} }", Some(Format::Ndjson)),
         ("parquet", Some(Format::Parquet)),
         ("arrow", Some(Format::Arrow)),
+        ("netcdf", Some(Format::Netcdf(Netcdf::default()))),
         ("zip", None),
         ("{ tar: { ndjson: } }", Some(Format::Ndjson)),
         ("{ caps: { depth: 1 } }", None),
     ] {
         assert_eq!(format(read), want, "{read}");
     }
+}
+
+#[test]
+fn netcdf_with_everything_set() {
+    let d = dataset(
+        "team: t\nread:\n  netcdf:\n    dimension: [time, Depth]\n    group: /sensors/ctd/\n    \
+         attributes: platform\n    mask: valid_range\n    times: numbers\n\
+         tables: { time: {}, levels: { from: Depth } }\n",
+    );
+    assert_eq!(
+        d.read.format,
+        Some(Format::Netcdf(Netcdf {
+            dimensions: vec!["time".into(), "Depth".into()],
+            group: "sensors/ctd".into(),
+            attributes: vec!["platform".into()],
+            mask: Mask::ValidRange,
+            times: Times::Numbers,
+        }))
+    );
+    assert_eq!(d.tables["time"].from.as_deref(), Some("time"));
+    assert_eq!(d.tables["levels"].from.as_deref(), Some("Depth"));
+    // Nothing said of tables: they are called as the dimensions are.
+    let d = dataset("team: t\nread: { zip: { netcdf: { dimension: [time, depth] } } }\n");
+    assert_eq!(table_names(&d), ["time", "depth"]);
+    let d = dataset("team: t\nread: { netcdf: { dimension: time } }\n");
+    assert_eq!(table_names(&d), ["d"]);
+    assert_eq!(d.tables["d"].from, None);
 }
 
 #[test]

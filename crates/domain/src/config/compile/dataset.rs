@@ -75,9 +75,18 @@ pub(super) fn compile(
         groups,
         site_columns: sites.values().flat_map(|s| s.keys().cloned()).collect(),
         provenance,
-        streams: (!keys.read.is_wrong()).then(|| read.streams.iter().map(|s| s.name.clone()).collect()),
+        streams: (!keys.read.is_wrong()).then(|| read.stream_names()),
     };
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
+    // A dimension may be called what no table can.
+    let odd = read.dimensions().iter().find(|d| !d.is_empty() && !scalars::is_name(d));
+    if let (Some(odd), Some(at), true) = (odd, keys.read.at(), keys.tables.is_absent()) {
+        report.error(
+            at.span,
+            format!("`{odd}` cannot be the name of a table"),
+            format!("name the tables: `tables: {{ name: {{ from: {odd} }} }}`"),
+        );
+    }
 
     let after = keys.after.get().copied().unwrap_or(After::Keep);
     let on_change = on_change(&keys, provenance, report);
