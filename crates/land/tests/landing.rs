@@ -738,7 +738,9 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     let orphans = lake.receive_with(lake.list().files, OnChange::Replace, &HashSet::new());
     assert!(orphans.iter().all(Result::is_ok));
     let day = lake.store.folder().join(&place(&kept[0]).pack).parent().unwrap().to_path_buf();
-    fs::write(day.join("half.zip.part"), "half").unwrap();
+    fs::write(day.join("01890a5d-ac96-774b-bcce-b302099a8057.zip.part"), "half").unwrap();
+    // Somebody's own notes are not Lakegate's to remove.
+    fs::write(day.join("README.part"), "notes").unwrap();
     let past = lake.store.folder().join("harbour/buoy/2001-01-01");
     fs::create_dir(&past).unwrap();
 
@@ -752,6 +754,7 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     assert_eq!((swept.n_parts, swept.n_orphans, swept.n_kept), (1, 2, 2));
     assert!(swept.freed_bytes > SMALL_FILE_BYTES && swept.kept_bytes > SMALL_FILE_BYTES);
     assert_eq!(swept.problems, []);
+    assert!(day.join("README.part").exists());
     for file in &kept {
         lake.store.open_verified(place(file), &file.fingerprint).unwrap();
     }

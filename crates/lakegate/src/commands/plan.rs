@@ -1,8 +1,9 @@
 //! `plan`: what landed files would become, without writing anything.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use lakegate_domain::model::Dataset;
+use lakegate_domain::model::{Dataset, Lake};
 use lakegate_domain::route::{self, Routed};
 use lakegate_domain::{Failure, FileId};
 use lakegate_format::open::{Source, open};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Result, Shell, Stop, absolute};
 use crate::cli::{Exit, Plan};
-use crate::context::{Context, now};
+use crate::context::{ledger_path, now, open_ledger};
 use crate::ingest::fold::{FileFacts, FileFold};
 use crate::ingest::outcome::FileOut;
 use crate::ingest::parse::{constants, parse, table_of};
@@ -37,25 +38,33 @@ enum Answer {
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
     let lake = shell.lake()?;
-    let storage_is_new = !lake.storage.exists();
-    let ctx = shell.context_of(lake)?;
-    let zones = route::zones(&ctx.lake);
+    // A lake that nothing was loaded into yet has no ledger, and gets none here.
+    let store = match ledger_path(&lake.storage).exists() {
+        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
+        false => None,
+    };
+    let spill = tempfile::tempdir()?;
+    let at = At { shell, lake: &lake, spill: spill.path() };
+    let zones = route::zones(&lake);
     let folders: Vec<PathBuf> = zones.iter().map(|(f, _)| f.clone()).collect();
     let mut planned: Vec<Planned> = Vec::new();
     if args.paths.is_empty() {
         for (folder, datasets) in &zones {
             let inner: Vec<PathBuf> =
                 folders.iter().filter(|f| *f != folder && f.starts_with(folder)).cloned().collect();
-            let known = ctx.block(ctx.store.known(&zone_key(&ctx.lake, folder)))?;
+            let known = match &store {
+                Some(store) => shell.runtime.block_on(store.known(&zone_key(&lake, folder)))?,
+                None => HashMap::new(),
+            };
             for seen in list(folder, &inner).files {
                 let k = known.get(&seen.path);
                 let shown =
-                    seen.os_path.strip_prefix(&ctx.lake.root).unwrap_or(&seen.os_path).display().to_string();
+                    seen.os_path.strip_prefix(&lake.root).unwrap_or(&seen.os_path).display().to_string();
                 let answer =
                     if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
                         Answer::Known
                     } else {
-                        routed(shell, &ctx, route::route(datasets, &seen.path), &seen)
+                        routed(&at, route::route(datasets, &seen.path), &seen)
                     };
                 planned.push(Planned { path: shown, answer });
             }
@@ -84,27 +93,25 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                     let rel = seen.os_path.strip_prefix(folder).unwrap_or(&seen.os_path);
                     (datasets.clone(), rel.to_string_lossy().into_owned())
                 }
-                None => (ctx.lake.datasets.clone(), seen.path.clone()),
+                None => (lake.datasets.clone(), seen.path.clone()),
             };
             let shown = base.join(&seen.path).display().to_string();
-            planned.push(Planned {
-                path: shown,
-                answer: routed(shell, &ctx, route::route(&sharing, &relative), &seen),
-            });
+            planned
+                .push(Planned { path: shown, answer: routed(&at, route::route(&sharing, &relative), &seen) });
         }
     }
-    let exit = report(shell, &planned)?;
-    drop(ctx);
-    if storage_is_new {
-        // A plan leaves no trace: the empty ledger that was opened goes again.
-        if let Ok(lake) = shell.lake() {
-            let _ = std::fs::remove_dir_all(&lake.storage);
-        }
-    }
-    Ok(exit)
+    report(shell, &planned)
 }
 
-fn routed(shell: &Shell, ctx: &Context, routed: Routed, seen: &Seen) -> Answer {
+/// What looking into a file needs.
+struct At<'a> {
+    shell: &'a Shell,
+    lake: &'a Lake,
+    /// A folder of this plan's own: the lake's is left as it is.
+    spill: &'a Path,
+}
+
+fn routed(at: &At<'_>, routed: Routed, seen: &Seen) -> Answer {
     match routed {
         Routed::Junk => Answer::Junk,
         Routed::Unmatched { nearest } => Answer::Stray(format!(
@@ -115,7 +122,7 @@ fn routed(shell: &Shell, ctx: &Context, routed: Routed, seen: &Seen) -> Answer {
             "more than one dataset takes it: {}",
             datasets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )),
-        Routed::To(dataset, groups) => match try_file(shell, ctx, &dataset, &groups, seen) {
+        Routed::To(dataset, groups) => match try_file(at, &dataset, &groups, seen) {
             Ok(answer) => answer,
             Err(f) => Answer::Fails(dataset.name.to_string(), f),
         },
@@ -123,8 +130,7 @@ fn routed(shell: &Shell, ctx: &Context, routed: Routed, seen: &Seen) -> Answer {
 }
 
 fn try_file(
-    shell: &Shell,
-    ctx: &Context,
+    at: &At<'_>,
     dataset: &std::sync::Arc<Dataset>,
     groups: &[(String, String)],
     seen: &Seen,
@@ -134,7 +140,7 @@ fn try_file(
     let mut parsed = Vec::new();
     let mut bytes = 0;
     let mut partly = false;
-    for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, &ctx.spill)? {
+    for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, at.spill)? {
         let chunk = chunk?;
         let table = table_of(dataset, groups, &chunk.stream)?;
         let part = parse(chunk, table, &values)?;
@@ -145,17 +151,18 @@ fn try_file(
             break;
         }
     }
-    let mut tables = Tables::new(dataset.clone(), ctx.lake.storage.clone());
-    shell.runtime.block_on(tables.see(&parsed, &[]))?;
+    let runtime = &at.shell.runtime;
+    let mut tables = Tables::new(dataset.clone(), at.lake.storage.clone());
+    runtime.block_on(tables.see(&parsed, &[]))?;
     let facts = FileFacts {
         file_id: FileId(0),
         path: seen.path.clone(),
         size_bytes: seen.size_bytes,
         modified_us: seen.mtime_ns / 1000,
     };
-    let limits = Limits { memory_bytes: (ctx.lake.memory_bytes / 2) as usize, spill_dir: ctx.spill.clone() };
-    let mut fold =
-        FileFold::new(dataset, tables.view(), facts, now().0 * 1000, shell.runtime.clone(), limits);
+    let limits =
+        Limits { memory_bytes: (at.lake.memory_bytes / 2) as usize, spill_dir: at.spill.to_path_buf() };
+    let mut fold = FileFold::new(dataset, tables.view(), facts, now().0 * 1000, runtime.clone(), limits);
     for p in parsed {
         fold.add(p, None)?;
     }

@@ -2,7 +2,7 @@
 
 use lakegate_domain::{FileId, LaneName, RunId, Seq};
 use lakegate_state::{
-    CommitRecord, Error, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray, StrayReason,
+    CommitRecord, Error, Lineage, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray, StrayReason, Swap,
 };
 
 use crate::*;
@@ -65,8 +65,13 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
     let listed: Vec<_> = replayable.iter().map(|r| (r.job.file_id.0, r.job.seq.0, r.has_raw)).collect();
     assert_eq!(listed, [(3, 3, false), (5, 4, true), (1, 5, true)]);
 
-    assert_eq!(ledger.next_replay_seq(&dataset(), Millis(7)).await.unwrap(), Seq(1));
-    assert_eq!(ledger.next_replay_seq(&dataset(), Millis(7)).await.unwrap(), Seq(2));
+    assert_eq!(ledger.begin_swap(&dataset(), &[FileId(5)], Millis(7)).await.unwrap(), Seq(1));
+    let swap = |files: &[FileId]| vec![Swap { dataset: dataset(), files: files.to_vec() }];
+    assert_eq!(ledger.unfinished_swaps().await.unwrap(), swap(&[FileId(5)]));
+    assert_eq!(ledger.begin_swap(&dataset(), &[], Millis(7)).await.unwrap(), Seq(2));
+    // Whoever takes the lake over finds it still.
+    ledger.take_over("next", Millis(7)).await.unwrap();
+    assert_eq!(ledger.unfinished_swaps().await.unwrap(), swap(&[]));
     let again =
         Outcome { tables: vec![rows(dataset().table("new"), 8)], n_read: 8, ..outcome(&replayable[1].job) };
     let stale = Outcome { file_id: FileId(2), ..again.clone() };
@@ -76,6 +81,7 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
         ..commit(dataset().table("new"), 0, 2, 8)
     };
     ledger.finish_replay(&dataset(), &[again.clone(), stale], &[made], RunId(5), Millis(8)).await.unwrap();
+    assert_eq!(ledger.unfinished_swaps().await.unwrap(), []);
     assert_eq!(ledger.rows_of(FileId(5)).await.unwrap(), again.tables);
     let file = ledger.file(FileId(5)).await.unwrap().unwrap();
     assert_eq!((file.n_rows, file.run, file.committed_at), (Some(8), Some(RunId(5)), Some(Millis(4))));
@@ -84,6 +90,9 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
     let new = dataset().table("new").to_string();
     let line = lineage.iter().find(|row| row[3] == new.as_str()).unwrap();
     assert_eq!((&line[0], &line[4]), (&5.into(), &0.into()));
+    let of_5 = ledger.lineage_of(FileId(5)).await.unwrap();
+    assert_eq!(of_5, [Lineage { table: dataset().table("new"), version: Some(0), n_rows: 8 }]);
+    assert_eq!(ledger.lineage_of(FileId(2)).await.unwrap(), [], "it was replaced");
     // The ingest lane goes on where it was.
     assert_eq!(ledger.take(&[arrival("z", "z")]).await, [queued(6, 6)]);
 }
