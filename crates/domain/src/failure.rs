@@ -25,6 +25,13 @@ macro_rules! codes {
                 match self { $(Code::$variant => $title,)* }
             }
 
+            /// The code's page, for people who want to know more.
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Code::$variant => include_str!(concat!("../../../docs/errors/", $id, ".md")),)*
+                }
+            }
+
             /// What a person does about it.
             pub fn hint(self) -> &'static str {
                 match self { $(Code::$variant => $hint,)* }
@@ -69,7 +76,7 @@ codes! {
     Unreadable = "LG203", "the file cannot be read",
         "give the user that runs lakegate the right to read it, then redrive";
     RawMissing = "LG204", "the raw bytes are missing or damaged",
-        "land the file again, or restore the raw store from its backup";
+        "land the file again; or restore the raw store from its backup, then redrive";
     UnknownColumn = "LG301", "the file has a column that the table does not declare",
         "declare the column, or choose `evolve: add` or `rescue`, then redrive";
     DoesNotFit = "LG302", "a value does not fit its column",
@@ -84,6 +91,8 @@ codes! {
         "try the statement with `lakegate plan`, mend it, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",
         "mend the expectation, then redrive";
+    TooManyKeys = "LG403", "a `unique` expectation has more keys in one file than memory holds",
+        "raise `memory:` in lake.yaml, ask for smaller files, or remove the expectation; then redrive";
     Rejected = "LG501", "rejected by an expectation",
         "mend the file or the expectation, then redrive";
     TooManyBad = "LG502", "more rows failed an expectation than are tolerated",
@@ -97,7 +106,9 @@ codes! {
     Conflict = "LG603", "another writer committed first",
         "nothing: the work is tried again by itself";
     TableDamaged = "LG604", "the table cannot be used",
-        "look at the message; `lakegate prove` says what is missing";
+        "look at the message; the work is tried again by itself, `lakegate prove` says what is missing";
+    Ledger = "LG605", "the ledger cannot be used",
+        "restore the ledger and the tables of the same backup, or use the lakegate that wrote it";
     Bug = "LG901", "lakegate made a mistake",
         "please report it with the message; then redrive";
 }
@@ -153,7 +164,8 @@ pub enum Verdict {
 }
 
 /// Attempts after which even a failure that may pass by itself is parked. A
-/// full disk and a lost race are never the file's fault: they wait for ever.
+/// full disk, a lost race, a table and the ledger are never the file's fault:
+/// they wait for ever.
 pub const MAX_ATTEMPTS: u32 = 6;
 
 /// Decides what follows the `attempt`th failed attempt (from 1).
@@ -162,6 +174,7 @@ pub const MAX_ATTEMPTS: u32 = 6;
 /// |--------------------------|------------------|------------------|
 /// | LG601 disk full          | 5 s · 2ⁿ, ≤ 5 min| the same         |
 /// | LG603 conflict           | 50 ms · 2ⁿ, ≤ 5 s| the same         |
+/// | LG604 table, LG605 ledger| 1 s · 2ⁿ, ≤ 5 min| the same         |
 /// | LG602 storage            | 1 s · 2ⁿ, ≤ 5 min| park             |
 /// | everything else          | park             | park             |
 pub fn verdict(code: Code, attempt: u32) -> Verdict {
@@ -172,6 +185,7 @@ pub fn verdict(code: Code, attempt: u32) -> Verdict {
     match code {
         Code::DiskFull => backoff(Duration::from_secs(5), five_minutes),
         Code::Conflict => backoff(Duration::from_millis(50), Duration::from_secs(5)),
+        Code::TableDamaged | Code::Ledger => backoff(Duration::from_secs(1), five_minutes),
         Code::Storage if attempt < MAX_ATTEMPTS => backoff(Duration::from_secs(1), five_minutes),
         _ => Verdict::Park,
     }
@@ -192,6 +206,29 @@ mod tests {
         assert_eq!(ids.len(), Code::ALL.len());
     }
 
+    /// Pages and index say what the codes say, and there is no page too many.
+    #[test]
+    fn every_code_has_its_page_and_its_row() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        let index = std::fs::read_to_string(format!("{folder}/README.md")).unwrap();
+        for code in Code::ALL {
+            let (id, title, hint) = (code.id(), code.title(), code.hint());
+            assert_eq!(code.page().lines().next(), Some(format!("# {id}: {title}").as_str()));
+            let row = format!("| [{id}]({id}.md) | {title} | {hint} |");
+            assert!(index.lines().any(|l| l == row), "README.md lacks: {row}");
+        }
+        let mut pages: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".md").map(str::to_string))
+            .filter(|name| name != "README")
+            .collect();
+        pages.sort();
+        let mut ids: Vec<_> = Code::ALL.iter().map(|c| c.id()).collect();
+        ids.sort();
+        assert_eq!(pages, ids);
+    }
+
     #[test]
     fn truth_table() {
         let s = Duration::from_secs;
@@ -201,6 +238,10 @@ mod tests {
             (Code::DiskFull, 100, Verdict::Retry(s(300))),
             (Code::Conflict, 1, Verdict::Retry(Duration::from_millis(50))),
             (Code::Conflict, 100, Verdict::Retry(s(5))),
+            (Code::TableDamaged, 1, Verdict::Retry(s(1))),
+            (Code::TableDamaged, 3, Verdict::Retry(s(4))),
+            (Code::TableDamaged, 100, Verdict::Retry(s(300))),
+            (Code::Ledger, 100, Verdict::Retry(s(300))),
             (Code::Storage, 1, Verdict::Retry(s(1))),
             (Code::Storage, 5, Verdict::Retry(s(16))),
             (Code::Storage, 6, Verdict::Park),
@@ -213,9 +254,9 @@ mod tests {
     }
 
     #[test]
-    fn only_three_codes_ever_retry() {
+    fn only_what_is_no_files_fault_is_tried_again() {
         let retried: Vec<_> =
             Code::ALL.iter().filter(|c| verdict(**c, 1) != Verdict::Park).map(|c| c.id()).collect();
-        assert_eq!(retried, ["LG601", "LG602", "LG603"]);
+        assert_eq!(retried, ["LG601", "LG602", "LG603", "LG604", "LG605"]);
     }
 }

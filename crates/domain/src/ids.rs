@@ -98,6 +98,10 @@ impl TableName {
     }
 }
 
+/// Longest name of a team, dataset or table: folders are called by it, and file
+/// systems take 255 bytes with what is put behind it.
+pub const NAME_BYTES: usize = 128;
+
 /// Suffix of a quarantine table's name; no table may be declared with it.
 pub const QUARANTINE_SUFFIX: &str = "__quarantine";
 

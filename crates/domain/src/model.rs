@@ -62,6 +62,8 @@ pub struct Upkeep {
     pub checkpoint_every: u64,
     /// Age before raw bytes may be deleted; `None` keeps them for ever.
     pub keep_raw: Option<Duration>,
+    /// Age before recorded runs and failures are forgotten; `None` keeps them for ever.
+    pub keep_runs: Option<Duration>,
 }
 
 impl Default for Upkeep {
@@ -72,6 +74,7 @@ impl Default for Upkeep {
             vacuum_after: Duration::from_secs(7 * 24 * 3600),
             checkpoint_every: 50,
             keep_raw: None,
+            keep_runs: Some(Duration::from_secs(90 * 24 * 3600)),
         }
     }
 }
@@ -179,6 +182,25 @@ pub struct Read {
     pub caps: Caps,
 }
 
+impl Read {
+    /// Names of its record streams; empty where there is only one, without a name.
+    pub fn stream_names(&self) -> Vec<String> {
+        match self.dimensions() {
+            [] => self.streams.iter().map(|s| s.name.clone()).collect(),
+            dimensions => dimensions.to_vec(),
+        }
+    }
+
+    /// The dimensions of a netCDF file that make a stream each; empty where
+    /// there is only one.
+    pub fn dimensions(&self) -> &[String] {
+        match &self.format {
+            Some(Format::Netcdf(Netcdf { dimensions, .. })) if dimensions.len() > 1 => dimensions,
+            _ => &[],
+        }
+    }
+}
+
 /// One record stream of an archive: the members it takes and how they are read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamRead {
@@ -214,6 +236,7 @@ pub enum Format {
     Ndjson,
     Parquet,
     Arrow,
+    Netcdf(Netcdf),
 }
 
 impl Format {
@@ -224,6 +247,7 @@ impl Format {
             Format::Ndjson => "ndjson",
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
+            Format::Netcdf(_) => "netcdf",
         }
     }
 }
@@ -305,6 +329,43 @@ pub struct Json {
     /// Path to the records, as `a.b.c`; empty: the document is an array of
     /// records; `.`: the document is one record.
     pub records: String,
+}
+
+/// How a netCDF file becomes rows.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Netcdf {
+    /// Dimensions whose steps are rows. None: the file's own record dimension,
+    /// or the likeliest one. Several: a record stream for each, named by it.
+    pub dimensions: Vec<String>,
+    /// Path of the group that is read, with the groups in it; empty for all.
+    pub group: String,
+    /// Attributes of the group that become columns.
+    pub attributes: Vec<String>,
+    pub mask: Mask,
+    pub times: Times,
+}
+
+/// Which stored values are missing values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mask {
+    /// Those that `_FillValue` and `missing_value` name, values that were never
+    /// written, and NaN.
+    #[default]
+    Fill,
+    /// Those, and what `valid_range`, `valid_min` and `valid_max` exclude.
+    ValidRange,
+    /// None.
+    None,
+}
+
+/// What becomes of numbers that count time since a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Instants in UTC, or text where the calendar has no place in it.
+    #[default]
+    Utc,
+    /// They stay numbers.
+    Numbers,
 }
 
 /// One table of a dataset, compiled.

@@ -19,9 +19,37 @@ pub fn is_committed(token: Option<Seq>, seq: Seq) -> bool {
     token.is_some_and(|t| seq <= t)
 }
 
+/// Whether the ledger is older than a table: the table's lane token is a seq
+/// that the ledger, whose lane has handed out seqs up to `last_seq`, does not
+/// know. Then nothing that [`is_committed`] says is true: the seqs that it
+/// hands out next were other files', whose rows the table holds. It shows only
+/// before the lane hands out more.
+///
+/// | token    | last seq | the ledger is |
+/// |----------|----------|---------------|
+/// | none     | any      | abreast       |
+/// | s7       | s7, s8   | abreast       |
+/// | s7       | none, s6 | behind        |
+pub fn is_ledger_behind(token: Option<Seq>, last_seq: Seq) -> bool {
+    token.is_some_and(|t| t > last_seq)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ledger_is_behind_a_token_that_it_never_handed_out() {
+        for (token, last_seq, behind) in [
+            (None, 0, false),
+            (Some(7), 8, false),
+            (Some(7), 7, false),
+            (Some(7), 6, true),
+            (Some(7), 0, true),
+        ] {
+            assert_eq!(is_ledger_behind(token.map(Seq), Seq(last_seq)), behind, "{token:?}, {last_seq}");
+        }
+    }
 
     #[test]
     fn truth_table() {

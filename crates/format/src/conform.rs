@@ -3,6 +3,12 @@
 //! What has no place is never lost: by the table's `evolve` rule it becomes a
 //! new column, goes to `_rescued` as JSON, or parks the file.
 
+mod parse;
+mod rescue;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,9 +17,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, Scalar};
 
-use crate::text::{Notation, TextBatch};
-use crate::time::{TimeFormat, Zone};
-use crate::value::{self, Token};
+pub(crate) use parse::{Parser, takes_blanks};
+pub(crate) use rescue::Rescue;
+pub use rescue::rescued_with;
+
+use crate::text::{Cell, Notation, TextBatch};
+use crate::value::{self, Nulls};
 use crate::{Error, Result, typed_conform};
 
 /// Holds what had no place, as a JSON object by input column.
@@ -118,45 +127,6 @@ pub struct Conformed {
     pub rescued: Option<Vec<Option<String>>>,
 }
 
-/// Collects what had no place, row by row.
-#[derive(Default)]
-pub(crate) struct Rescue {
-    rows: HashMap<usize, serde_json::Map<String, serde_json::Value>>,
-}
-
-impl Rescue {
-    pub(crate) fn put(&mut self, row: usize, column: &str, value: serde_json::Value) {
-        self.rows.entry(row).or_default().insert(column.to_string(), value);
-    }
-
-    /// `raw` is JSON text; it is kept to the last digit.
-    fn put_raw(&mut self, row: usize, column: &str, raw: &str) {
-        // `arbitrary_precision` is off, so a long number would be rounded on its
-        // way through `Value`; as text it is whole.
-        let value = match value::token(raw) {
-            Token::Number
-                if value::is_canonical_number(raw) && value::float(raw).is_some() && raw.len() <= 15 =>
-            {
-                serde_json::from_str(raw).unwrap_or_else(|_| raw.into())
-            }
-            Token::Number => raw.into(),
-            _ => serde_json::from_str(raw).unwrap_or_else(|_| raw.into()),
-        };
-        self.put(row, column, value);
-    }
-
-    pub(crate) fn finish(mut self, n_rows: usize) -> Option<Vec<Option<String>>> {
-        if self.rows.is_empty() {
-            return None;
-        }
-        Some(
-            (0..n_rows)
-                .map(|r| self.rows.remove(&r).map(|m| serde_json::Value::Object(m).to_string()))
-                .collect(),
-        )
-    }
-}
-
 /// The columns of an input that the plan knows nothing of.
 pub fn unknown_columns<'a>(plan: &Plan, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     names.filter(|n| !plan.targets.iter().any(|t| t.spec.source() == *n)).collect()
@@ -209,7 +179,7 @@ pub fn conform_text(plan: &Plan, batch: &TextBatch, first_row: u64) -> Result<Co
                 format!("row {}: surplus field {ordinal} = {}", first_row + *row as u64, shown(text)),
             ));
         }
-        rescue.put(*row, &format!("_extra_{ordinal}"), text.into());
+        rescue.put_text(*row, &format!("_extra_{ordinal}"), text);
     }
     Ok(Conformed { batch: assemble(plan, arrays, batch.n_rows)?, rescued: rescue.finish(batch.n_rows) })
 }
@@ -307,53 +277,53 @@ fn keep_unknown(
     rescue: &mut Rescue,
 ) -> Result<()> {
     let name = &batch.names[column];
+    let missing = Missing { nulls: Nulls::new(&plan.nulls, false), notation: batch.notation, blanks: true };
     for (row, cell) in batch.columns[column].iter().enumerate() {
-        let Some(text) = batch.get(*cell) else { continue };
-        let empty = match batch.notation {
-            Notation::Plain => text.is_empty() && !cell.is_quoted(),
-            Notation::Json => text == "null",
-        };
-        if empty || plan.nulls.iter().any(|n| n == text) {
+        if missing.text(batch, *cell).is_none() {
             continue;
         }
+        let raw = batch.get(*cell).unwrap_or_default();
         if plan.evolve == Evolve::Fixed {
             return Err(Error::new(
                 Code::UnknownColumn,
                 format!(
                     "column `{name}` is not declared; row {} holds {}",
                     first_row + row as u64,
-                    shown(text)
+                    shown(raw)
                 ),
             ));
         }
-        match batch.notation {
-            Notation::Plain => rescue.put(row, name, text.into()),
-            Notation::Json => rescue.put_raw(row, name, text),
-        }
+        put_cell(rescue, row, name, raw, batch.notation);
     }
     Ok(())
 }
 
-/// One column's rules, resolved once per batch.
-struct Rules<'a> {
-    nulls: Vec<&'a str>,
-    /// Null spellings that are numbers, for numeric columns: `-999` also
-    /// matches `-999.00`.
-    null_numbers: Vec<f64>,
-    notation: Notation,
-    text_column: bool,
+/// Keeps a field's text as it came.
+fn put_cell(rescue: &mut Rescue, row: usize, name: &str, raw: &str, notation: Notation) {
+    match notation {
+        Notation::Plain => rescue.put_text(row, name, raw),
+        Notation::Json => rescue.put_json(row, name, raw),
+    }
 }
 
-impl Rules<'_> {
+/// What counts as a missing value in one column, resolved once per batch.
+struct Missing<'a> {
+    nulls: Nulls<'a>,
+    notation: Notation,
+    /// Whether blank text is a value.
+    blanks: bool,
+}
+
+impl Missing<'_> {
     /// The field's text, or `None` where it is missing.
-    fn text<'b>(&self, batch: &'b TextBatch, cell: crate::text::Cell) -> Option<std::borrow::Cow<'b, str>> {
+    fn text<'b>(&self, batch: &'b TextBatch, cell: Cell) -> Option<Cow<'b, str>> {
         let raw = batch.get(cell)?;
         let text = match self.notation {
             Notation::Plain => {
-                if raw.is_empty() && !(self.text_column && cell.is_quoted()) {
+                if raw.is_empty() && !(self.blanks && cell.is_quoted()) {
                     return None;
                 }
-                std::borrow::Cow::Borrowed(raw)
+                Cow::Borrowed(raw)
             }
             Notation::Json => {
                 if raw == "null" {
@@ -362,22 +332,8 @@ impl Rules<'_> {
                 value::unquoted(raw)
             }
         };
-        if !self.text_column && text.trim().is_empty() {
-            return None;
-        }
-        if !self.nulls.is_empty() {
-            let t = text.trim();
-            if self.nulls.contains(&t) {
-                return None;
-            }
-            if !self.null_numbers.is_empty()
-                && let Some(f) = value::float(t)
-                && self.null_numbers.contains(&f)
-            {
-                return None;
-            }
-        }
-        Some(text)
+        let is_missing = !self.blanks && text.trim().is_empty() || self.nulls.holds(&text);
+        (!is_missing).then_some(text)
     }
 }
 
@@ -390,115 +346,28 @@ fn convert_column(
     rescue: &mut Rescue,
 ) -> Result<ArrayRef> {
     let Some(column) = column else { return missing(target, batch.n_rows) };
-    let numeric = target.data_type.is_numeric();
-    let nulls: Vec<&str> = plan.nulls.iter().chain(&target.spec.nulls).map(String::as_str).collect();
-    let rules = Rules {
-        null_numbers: if numeric {
-            nulls.iter().filter_map(|n| value::float(n)).collect()
-        } else {
-            Vec::new()
-        },
-        nulls,
+    let to = &target.data_type;
+    let missing = Missing {
+        nulls: Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), to.is_numeric()),
         notation: batch.notation,
-        text_column: matches!(target.data_type, DataType::Utf8 | DataType::Binary),
+        blanks: takes_blanks(to),
     };
     let cells = &batch.columns[column];
-    let name = &batch.names[column];
-    let n = cells.len();
-    let declared = target.declared;
-    let mut misfit = |row: usize, cell: crate::text::Cell| -> Result<()> {
-        let raw = batch.get(cell).unwrap_or_default();
+    // JSON stays as it stands, quotes and all.
+    let keep_token = target.kind() == Some(Kind::Json) && batch.notation == Notation::Json;
+    let text = |cell: &Cell| match missing.text(batch, *cell) {
+        Some(_) if keep_token => batch.get(*cell).map(Cow::Borrowed),
+        text => text,
+    };
+    let misfit = |row: usize| {
+        let raw = batch.get(cells[row]).unwrap_or_default();
         if plan.evolve == Evolve::Fixed {
             return Err(does_not_fit(target, first_row + row as u64, raw));
         }
-        match batch.notation {
-            Notation::Plain => rescue.put(row, name, raw.into()),
-            Notation::Json => rescue.put_raw(row, name, raw),
-        }
+        put_cell(rescue, row, &batch.names[column], raw, batch.notation);
         Ok(())
     };
-
-    // One loop per type: the type is decided once per column, not per value.
-    macro_rules! numbers {
-        ($builder:expr, $parse:expr) => {{
-            let mut b = $builder;
-            for (row, cell) in cells.iter().enumerate() {
-                match rules.text(batch, *cell) {
-                    None => b.append_null(),
-                    Some(t) => match $parse(&t) {
-                        Some(v) => b.append_value(v),
-                        None => {
-                            misfit(row, *cell)?;
-                            b.append_null()
-                        }
-                    },
-                }
-            }
-            Arc::new(b.finish()) as ArrayRef
-        }};
-    }
-    let exact = |t: &str| declared || value::is_canonical_number(t.trim());
-    let array: ArrayRef = match &target.data_type {
-        DataType::Int64 => {
-            numbers!(Int64Builder::with_capacity(n), |t: &str| if exact(t) { value::int(t) } else { None })
-        }
-        DataType::Int32 => {
-            numbers!(Int32Builder::with_capacity(n), |t: &str| value::int(t)
-                .and_then(|v| i32::try_from(v).ok()))
-        }
-        DataType::Float64 => numbers!(Float64Builder::with_capacity(n), |t: &str| {
-            if exact(t) || !t.trim().starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-                value::float(t)
-            } else {
-                None
-            }
-        }),
-        DataType::Float32 => {
-            numbers!(Float32Builder::with_capacity(n), |t: &str| value::float(t).map(|f| f as f32))
-        }
-        DataType::Decimal128(p, s) => {
-            let (p, s) = (*p, *s);
-            let b = Decimal128Builder::with_capacity(n).with_data_type(target.data_type.clone());
-            numbers!(b, |t: &str| value::decimal(t, p, s))
-        }
-        DataType::Boolean => {
-            numbers!(BooleanBuilder::with_capacity(n), |t: &str| value::boolean(t, declared))
-        }
-        DataType::Date32 => {
-            let format = TimeFormat::new(target.spec.format.as_deref());
-            numbers!(Date32Builder::with_capacity(n), |t: &str| format.parse_days(t))
-        }
-        DataType::Timestamp(..) => {
-            let format = TimeFormat::new(target.spec.format.as_deref());
-            let zone = Zone::new(target.spec.timezone.as_deref().unwrap_or(&plan.timezone));
-            let b = TimestampMicrosecondBuilder::with_capacity(n).with_data_type(target.data_type.clone());
-            numbers!(b, |t: &str| format.parse_instant(t, &zone))
-        }
-        DataType::Binary => {
-            let mut b = BinaryBuilder::with_capacity(n, n * 16);
-            for cell in cells {
-                b.append_option(rules.text(batch, *cell).map(|t| t.into_owned().into_bytes()));
-            }
-            Arc::new(b.finish())
-        }
-        DataType::Utf8 => {
-            let keep_token = target.kind() == Some(Kind::Json) && batch.notation == Notation::Json;
-            let mut b = StringBuilder::with_capacity(n, n * 12);
-            for cell in cells {
-                match rules.text(batch, *cell) {
-                    None => b.append_null(),
-                    Some(_) if keep_token => b.append_value(batch.get(*cell).unwrap_or_default()),
-                    Some(t) => b.append_value(&t),
-                }
-            }
-            Arc::new(b.finish())
-        }
-        // A nested type, from a table that typed files made: the text is JSON.
-        other => {
-            let texts: StringArray = cells.iter().map(|c| rules.text(batch, *c)).collect();
-            typed_conform::nested_from_json(&texts, other, |row| misfit(row, cells[row]))?
-        }
-    };
+    let array = Parser::new(plan, target).column(to, cells.len(), cells.iter().map(text), misfit)?;
     fill_default(target, array)
 }
 
@@ -529,16 +398,14 @@ pub fn original_text(batch: &TextBatch, row: usize) -> String {
     let mut rescue = Rescue::default();
     for (i, name) in batch.names.iter().enumerate() {
         if let Some(text) = batch.get(batch.columns[i][row]) {
-            match batch.notation {
-                Notation::Plain => rescue.put(row, name, text.into()),
-                Notation::Json => rescue.put_raw(row, name, text),
-            }
+            put_cell(&mut rescue, row, name, text, batch.notation);
         }
     }
     for (r, ordinal, cell) in &batch.surplus {
         if *r == row {
-            rescue.put(row, &format!("_extra_{ordinal}"), batch.get(*cell).unwrap_or_default().into());
+            let text = batch.get(*cell).unwrap_or_default();
+            rescue.put_text(row, &format!("_extra_{ordinal}"), text);
         }
     }
-    rescue.rows.remove(&row).map_or_else(|| "{}".into(), |m| serde_json::Value::Object(m).to_string())
+    rescue.of_row(row)
 }

@@ -1,10 +1,10 @@
 //! What kind of values a text column holds, from samples.
 
-use lakegate_domain::model::Kind;
+use lakegate_domain::model::{Column, Kind};
 
 use crate::text::{Notation, TextBatch};
 use crate::time;
-use crate::value::{self, Token};
+use crate::value::{self, Nulls, Token};
 
 /// What has been seen in one column so far. Merging is commutative and
 /// associative: the order of samples never matters.
@@ -36,18 +36,19 @@ impl Seen {
         }
     }
 
-    /// Adds one value. `nulls` are the spellings of a missing value.
-    pub fn add(&mut self, text: &str, quoted: bool, notation: Notation, nulls: &[String]) {
+    /// Adds one value, unless it is one of `nulls`.
+    fn add(&mut self, text: &str, quoted: bool, notation: Notation, nulls: &Nulls<'_>) {
         match notation {
             Notation::Json => match value::token(text) {
                 Token::Null => {}
                 Token::Bool => self.bool_ = true,
                 Token::Nested => self.nested = true,
+                Token::Number if nulls.holds(text) => {}
                 Token::Number => self.number(text),
                 // A JSON string says that it is text, unless it is a time.
                 Token::Text => {
                     let t = value::unquoted(text);
-                    if nulls.iter().any(|n| *n == t) {
+                    if nulls.holds(&t) {
                         return;
                     }
                     match () {
@@ -63,7 +64,7 @@ impl Seen {
                     self.text |= quoted && !text.is_empty();
                     return;
                 }
-                if nulls.iter().any(|n| n == t) {
+                if nulls.holds(t) {
                     return;
                 }
                 match () {
@@ -126,19 +127,33 @@ impl Seen {
     }
 }
 
-/// Looks at up to `max_rows` rows of each column of a batch, spread over it.
-pub fn look(batch: &TextBatch, nulls: &[String], max_rows: usize) -> Vec<(String, Seen)> {
+/// Looks at up to `max_rows` rows of each column of a batch, spread over it; at
+/// all of them where those hold nothing, so that a sparse column is not taken
+/// for an empty one.
+///
+/// `nulls` spell a missing value in every column, those of `columns` in the one
+/// that is made from the input column.
+pub fn look(batch: &TextBatch, nulls: &[String], columns: &[Column], max_rows: usize) -> Vec<(String, Seen)> {
     let step = (batch.n_rows / max_rows.max(1)).max(1);
     batch
         .names
         .iter()
         .zip(&batch.columns)
         .map(|(name, cells)| {
-            let mut seen = Seen::default();
-            for cell in cells.iter().step_by(step) {
-                if let Some(text) = batch.get(*cell) {
-                    seen.add(text, cell.is_quoted(), batch.notation, nulls);
+            let own = columns.iter().filter(|c| c.source() == name).flat_map(|c| &c.nulls);
+            let nulls = Nulls::new(nulls.iter().chain(own), true);
+            let look_at = |step: usize| {
+                let mut seen = Seen::default();
+                for cell in cells.iter().step_by(step) {
+                    if let Some(text) = batch.get(*cell) {
+                        seen.add(text, cell.is_quoted(), batch.notation, &nulls);
+                    }
                 }
+                seen
+            };
+            let mut seen = look_at(step);
+            if seen.is_empty() && step > 1 {
+                seen = look_at(1);
             }
             (name.clone(), seen)
         })
@@ -146,14 +161,15 @@ pub fn look(batch: &TextBatch, nulls: &[String], max_rows: usize) -> Vec<(String
 }
 
 /// Whether a column of a batch holds a number that a column of integers cannot
-/// take. Every cell is looked at.
+/// take. Every cell is looked at; `nulls` are the reader's and the column's own.
 pub fn has_float(batch: &TextBatch, column: usize, nulls: &[String]) -> bool {
+    let nulls = Nulls::new(nulls, true);
     let mut seen = Seen::default();
     batch.columns[column].iter().any(|cell| {
         let Some(text) = batch.get(*cell) else { return false };
         // Only these make a number a float; most cells have none of them.
         if memchr::memchr3(b'.', b'e', b'E', text.as_bytes()).is_some() {
-            seen.add(text, cell.is_quoted(), batch.notation, nulls);
+            seen.add(text, cell.is_quoted(), batch.notation, &nulls);
         }
         seen.has_float()
     })
@@ -166,7 +182,7 @@ mod tests {
     fn kind(values: &[&str], notation: Notation) -> Option<Kind> {
         let mut seen = Seen::default();
         for v in values {
-            seen.add(v, false, notation, &["-999".into()]);
+            seen.add(v, false, notation, &Nulls::new(&["-999".into()], true));
         }
         seen.kind()
     }
@@ -184,7 +200,7 @@ mod tests {
             (&["2026-01-01", "2026-01-01 10:00"], Some(Kind::Timestamp)),
             (&["123456789012345678901234"], Some(Kind::String)),
             (&["a", "1"], Some(Kind::String)),
-            (&["", "-999"], None),
+            (&["", "-999", "-999.00"], None),
         ] {
             assert_eq!(kind(values, Plain), want, "{values:?}");
         }
@@ -195,6 +211,7 @@ mod tests {
         use Notation::Json;
         for (values, want) in [
             (&["1", "null"][..], Some(Kind::Int)),
+            (&["-999.0", "1"], Some(Kind::Int)),
             (&["1", "1.5e3"], Some(Kind::Float)),
             (&["\"1\""], Some(Kind::String)),
             (&["\"2026-01-01T00:00:00Z\""], Some(Kind::Timestamp)),
@@ -203,5 +220,33 @@ mod tests {
         ] {
             assert_eq!(kind(values, Json), want, "{values:?}");
         }
+    }
+
+    fn batch(a: &[&str], b: &[&str]) -> TextBatch {
+        fn fields<'a>(values: &[&'a str]) -> Vec<Option<&'a str>> {
+            values.iter().map(|v| Some(*v)).collect()
+        }
+        TextBatch::of(Notation::Plain, &[("a", fields(a)), ("b", fields(b))])
+    }
+
+    #[test]
+    fn a_value_between_the_samples_is_found() {
+        let mut values = vec![""; 100];
+        values[37] = "2.5";
+        let seen = look(&batch(&values, &["1"; 100]), &[], &[], 10);
+        assert_eq!(seen[0].1.kind(), Some(Kind::Float));
+        assert_eq!(seen[1].1.kind(), Some(Kind::Int));
+    }
+
+    #[test]
+    fn a_columns_own_nulls_do_not_say_its_type() {
+        let mut spec = Column::named("renamed");
+        spec.from = Some("a".into());
+        spec.nulls = vec!["n/a".into()];
+        let rows = batch(&["1", "n/a"], &["1", "n/a"]);
+        let seen = look(&rows, &[], &[spec], 10);
+        assert_eq!(seen[0].1.kind(), Some(Kind::Int));
+        assert_eq!(seen[1].1.kind(), Some(Kind::String));
+        assert!(!has_float(&batch(&["1", "-9.5"], &["", ""]), 0, &["-9.5".into()]));
     }
 }

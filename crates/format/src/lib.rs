@@ -9,6 +9,7 @@ mod container;
 mod csv;
 mod encoding;
 mod json;
+mod netcdf;
 pub mod open;
 pub mod typed;
 

@@ -12,11 +12,13 @@ mod documents;
 mod pick;
 mod recognise;
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use lakegate_domain::Code;
 use lakegate_domain::model::Read;
 
 pub(crate) use chunk::Grammar;
@@ -44,9 +46,10 @@ pub struct Stream {
     /// Path of the member inside its archive; members of archives inside
     /// archives are `outer.zip/inner.csv`.
     pub member: Option<String>,
-    /// Column and unit, from a CSV file's row of units.
+    /// Column and unit, from a CSV file's row of units or the attributes of
+    /// netCDF variables.
     pub units: Vec<(String, String)>,
-    /// `csv`, `json`, `ndjson`, `parquet` or `arrow`.
+    /// `csv`, `json`, `ndjson`, `parquet`, `arrow` or `netcdf`.
     pub format: &'static str,
 }
 
@@ -86,13 +89,15 @@ pub fn open_with(
     spool: &Path,
     chunk_bytes: usize,
 ) -> Result<Reader> {
-    let blob = match source {
-        Source::Bytes(bytes) => Blob::from(bytes),
-        Source::File(path) => Blob::open(&path)?,
-    };
-    let peeler = Peeler::new(read.caps, blob.size(), spool);
-    let documents = Documents::open(Input::Blob(blob), file_name, read, peeler, chunk_bytes.max(1))?;
-    Ok(Reader { documents, current: None, done: false })
+    guarded(|| {
+        let blob = match source {
+            Source::Bytes(bytes) => Blob::from(bytes),
+            Source::File(path) => Blob::open(&path)?,
+        };
+        let peeler = Peeler::new(read.caps, blob.size(), spool);
+        let documents = Documents::open(Input::Blob(blob), file_name, read, peeler, chunk_bytes.max(1))?;
+        Ok(Reader { documents, current: None, done: false })
+    })
 }
 
 /// Yields a file's chunks in the file's order. Ends after the first error.
@@ -133,7 +138,7 @@ impl Iterator for Reader {
         if self.done {
             return None;
         }
-        let next = self.advance().transpose();
+        let next = guarded(|| self.advance()).transpose();
         self.done = !matches!(next, Some(Ok(_)));
         next
     }
@@ -145,4 +150,21 @@ fn within(error: Error, member: Option<&str>) -> Error {
         Some(member) => error.within(member),
         None => error,
     }
+}
+
+/// Makes a panic an LG901 of this file: the libraries that formats are read with
+/// do not expect every way in which a file can be damaged, and other files must
+/// not suffer from it. What panicked is not used again.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::new(
+            Code::Bug,
+            format!(
+                "the reader gave up on what it did not expect: {}; the file is probably damaged",
+                said.unwrap_or("it did not say what")
+            ),
+        ))
+    })
 }

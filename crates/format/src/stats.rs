@@ -8,8 +8,12 @@ use arrow::compute::{cast, max, max_boolean, max_string, min, min_boolean, min_s
 use arrow::datatypes::*;
 use serde_json::{Value, json};
 
+use crate::time::{civil_of, is_day};
+
 /// log2 of the number of registers: a standard error of 1.04/√1024 = 3.3 %.
 const PRECISION: u32 = 10;
+/// Characters of a text that a bound keeps.
+const CUT_CHARS: usize = 64;
 /// Up to here distinct values are counted, not estimated.
 const EXACT: usize = 512;
 
@@ -50,7 +54,8 @@ fn mix(mut h: u64) -> u64 {
 }
 
 fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut h = 0x9e37_79b9_7f4a_7c15u64 ^ bytes.len() as u64;
+    // Mixed, so that the length and the first bytes do not cancel out.
+    let mut h = mix(0x9e37_79b9_7f4a_7c15 ^ bytes.len() as u64);
     let mut chunks = bytes.chunks_exact(8);
     for c in &mut chunks {
         h = mix(h ^ u64::from_le_bytes(c.try_into().expect("chunks of eight")));
@@ -100,16 +105,54 @@ fn register(registers: &mut [u8; 1 << PRECISION], hash: u64) {
     *slot = (*slot).max(rank);
 }
 
+/// A least or greatest value, compared as what it is. One column's bounds are
+/// of one kind.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+enum Bound {
+    Bool(bool),
+    Int(i64),
+    /// Never NaN.
+    Float(f64),
+    /// With its scale.
+    Decimal(i128, i8),
+    Day(i32),
+    Instant(i64),
+    Text(String),
+}
+
+impl Bound {
+    fn to_json(&self) -> Value {
+        match self {
+            Bound::Bool(v) => json!(v),
+            Bound::Int(v) => json!(v),
+            Bound::Float(v) if v.is_finite() => json!(v),
+            // JSON has no infinity, and no more digits than a float.
+            Bound::Float(v) => json!(v.to_string()),
+            Bound::Decimal(v, scale) => {
+                json!(Decimal128Type::format_decimal(*v, DECIMAL128_MAX_PRECISION, *scale))
+            }
+            Bound::Day(v) if is_day(*v) => {
+                let at = instant_text(i64::from(*v) * 86_400_000_000);
+                json!(at.split('T').next())
+            }
+            Bound::Day(v) => json!(v.to_string()),
+            Bound::Instant(v) => json!(instant_text(*v)),
+            Bound::Text(v) => json!(v),
+        }
+    }
+}
+
 /// Statistics of one column over the batches added so far.
 #[derive(Clone, Debug)]
 pub struct ColumnStats {
     count: u64,
     nulls: u64,
-    min: Option<Value>,
-    max: Option<Value>,
+    min: Option<Bound>,
+    max: Option<Bound>,
     /// Sum and number of the finite values of a numeric column.
     sum: Option<(f64, u64)>,
-    distinct: Distinct,
+    /// `None` where the type's values are not told apart: nested ones, bytes.
+    distinct: Option<Distinct>,
 }
 
 impl Default for ColumnStats {
@@ -120,7 +163,7 @@ impl Default for ColumnStats {
             min: None,
             max: None,
             sum: None,
-            distinct: Distinct::Few(Default::default()),
+            distinct: Some(Distinct::Few(Default::default())),
         }
     }
 }
@@ -130,46 +173,50 @@ impl ColumnStats {
         self.count += array.len() as u64;
         self.nulls += array.null_count() as u64;
         macro_rules! primitive {
-            ($t:ty, $bits:expr, $show:expr) => {{
+            ($t:ty, $bits:expr, $bound:expr) => {{
                 let a = array.as_primitive::<$t>();
-                for v in a.iter().flatten() {
-                    self.distinct.add(mix($bits(v) ^ 0x9e37_79b9_7f4a_7c15));
-                }
-                self.widen(min(a).map($show), max(a).map($show));
+                self.see(a.iter().flatten().map(|v| mix($bits(v) ^ 0x9e37_79b9_7f4a_7c15)));
+                self.widen(min(a).map($bound), max(a).map($bound));
+            }};
+        }
+        // `min` and `max` put NaN above infinity; it bounds nothing.
+        macro_rules! floats {
+            ($t:ty, $bits:expr) => {{
+                let a = array.as_primitive::<$t>();
+                self.see(a.iter().flatten().map(|v| mix($bits(v) ^ 0x9e37_79b9_7f4a_7c15)));
+                let numbers = || a.iter().flatten().filter(|v| !v.is_nan()).map(f64::from);
+                self.widen(
+                    numbers().reduce(f64::min).map(Bound::Float),
+                    numbers().reduce(f64::max).map(Bound::Float),
+                );
             }};
         }
         match array.data_type() {
-            DataType::Int64 => primitive!(Int64Type, |v: i64| v as u64, |v| json!(v)),
-            DataType::Int32 => primitive!(Int32Type, |v: i32| v as u64, |v| json!(v)),
-            DataType::Int16 => primitive!(Int16Type, |v: i16| v as u64, |v| json!(v)),
-            DataType::Int8 => primitive!(Int8Type, |v: i8| v as u64, |v| json!(v)),
-            DataType::Float64 => primitive!(Float64Type, |v: f64| v.to_bits(), |v: f64| json!(v)),
-            DataType::Float32 => primitive!(Float32Type, |v: f32| u64::from(v.to_bits()), |v: f32| json!(v)),
-            DataType::Date32 => primitive!(Date32Type, |v: i32| v as u64, |v| json!(date_text(v))),
+            DataType::Int64 => primitive!(Int64Type, |v: i64| v as u64, Bound::Int),
+            DataType::Int32 => primitive!(Int32Type, |v: i32| v as u64, |v| Bound::Int(v.into())),
+            DataType::Int16 => primitive!(Int16Type, |v: i16| v as u64, |v| Bound::Int(v.into())),
+            DataType::Int8 => primitive!(Int8Type, |v: i8| v as u64, |v| Bound::Int(v.into())),
+            DataType::Float64 => floats!(Float64Type, |v: f64| v.to_bits()),
+            DataType::Float32 => floats!(Float32Type, |v: f32| u64::from(v.to_bits())),
+            DataType::Date32 => primitive!(Date32Type, |v: i32| v as u64, Bound::Day),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                primitive!(TimestampMicrosecondType, |v: i64| v as u64, |v| json!(instant_text(v)))
+                primitive!(TimestampMicrosecondType, |v: i64| v as u64, Bound::Instant)
             }
             DataType::Decimal128(_, s) => {
                 let s = *s;
-                primitive!(Decimal128Type, |v: i128| (v as u64) ^ ((v >> 64) as u64), |v| json!(
-                    decimal_value(v, s)
-                ))
+                primitive!(Decimal128Type, |v: i128| hash_bytes(&v.to_le_bytes()), |v| Bound::Decimal(v, s))
             }
             DataType::Utf8 => {
                 let a = array.as_string::<i32>();
-                for v in a.iter().flatten() {
-                    self.distinct.add(hash_bytes(v.as_bytes()));
-                }
+                self.see(a.iter().flatten().map(|v| hash_bytes(v.as_bytes())));
                 self.widen(min_string(a).map(cut), max_string(a).map(cut));
             }
             DataType::Boolean => {
                 let a = array.as_boolean();
-                for v in a.iter().flatten() {
-                    self.distinct.add(mix(u64::from(v) + 1));
-                }
-                self.widen(min_boolean(a).map(Value::from), max_boolean(a).map(Value::from));
+                self.see(a.iter().flatten().map(|v| mix(u64::from(v) + 1)));
+                self.widen(min_boolean(a).map(Bound::Bool), max_boolean(a).map(Bound::Bool));
             }
-            _ => {}
+            _ => self.distinct = None,
         }
         if array.data_type().is_numeric()
             && let Ok(floats) = cast(array, &DataType::Float64)
@@ -183,55 +230,48 @@ impl ColumnStats {
         }
     }
 
-    fn widen(&mut self, low: Option<Value>, high: Option<Value>) {
-        if let Some(low) = low.filter(|v| !v.is_null())
-            && self.min.as_ref().is_none_or(|m| less(&low, m))
+    fn see(&mut self, hashes: impl Iterator<Item = u64>) {
+        if let Some(distinct) = &mut self.distinct {
+            hashes.for_each(|h| distinct.add(h));
+        }
+    }
+
+    fn widen(&mut self, low: Option<Bound>, high: Option<Bound>) {
+        if let Some(low) = low
+            && self.min.as_ref().is_none_or(|m| low < *m)
         {
             self.min = Some(low);
         }
-        if let Some(high) = high.filter(|v| !v.is_null())
-            && self.max.as_ref().is_none_or(|m| less(m, &high))
+        if let Some(high) = high
+            && self.max.as_ref().is_none_or(|m| high > *m)
         {
             self.max = Some(high);
         }
     }
 
+    /// `{ "count", "nulls", "min", "max", "mean", "distinct" }`. Bounds that JSON
+    /// has no number for are text: decimals, infinities, times. NaN is no bound;
+    /// `distinct` is null for nested values and bytes.
     pub fn to_json(&self) -> Value {
         let mean = self.sum.filter(|(_, n)| *n > 0).map(|(s, n)| s / n as f64);
         json!({
-            "count": self.count, "nulls": self.nulls, "min": self.min, "max": self.max,
-            "mean": mean, "distinct": self.distinct.estimate(),
+            "count": self.count,
+            "nulls": self.nulls,
+            "min": self.min.as_ref().map(Bound::to_json),
+            "max": self.max.as_ref().map(Bound::to_json),
+            "mean": mean,
+            "distinct": self.distinct.as_ref().map(Distinct::estimate),
         })
     }
 }
 
-fn less(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
-            (Some(x), Some(y)) => x < y,
-            _ => x.as_f64() < y.as_f64(),
-        },
-        (Value::String(x), Value::String(y)) => x < y,
-        (Value::Bool(x), Value::Bool(y)) => !x & y,
-        _ => false,
-    }
-}
-
 /// Long texts are cut: a statistic is not a second copy of the data.
-fn cut(text: &str) -> Value {
-    text.chars().take(64).collect::<String>().into()
-}
-
-fn date_text(days: i32) -> String {
-    instant_text(i64::from(days) * 86_400_000_000).get(..10).unwrap_or_default().to_string()
+fn cut(text: &str) -> Bound {
+    Bound::Text(text.chars().take(CUT_CHARS).collect())
 }
 
 fn instant_text(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |t| t.to_string())
-}
-
-fn decimal_value(v: i128, scale: i8) -> f64 {
-    v as f64 / 10f64.powi(i32::from(scale))
+    civil_of(micros).map_or_else(|| micros.to_string(), |at| format!("{at}Z"))
 }
 
 #[cfg(test)]
@@ -264,5 +304,134 @@ mod tests {
         many.add(&Int64Array::from_iter_values(0..200_000));
         let estimate = many.to_json()["distinct"].as_u64().unwrap() as f64;
         assert!((estimate / 200_000.0 - 1.0).abs() < 0.1, "{estimate}");
+    }
+
+    #[test]
+    fn nan_bounds_nothing_and_infinity_does() {
+        let mut s = ColumnStats::default();
+        s.add(&Float64Array::from(vec![f64::NAN, 1.5, -2.0]));
+        s.add(&Float64Array::from(vec![f64::NAN]));
+        let j = s.to_json();
+        assert_eq!((&j["min"], &j["max"], &j["mean"]), (&json!(-2.0), &json!(1.5), &json!(-0.25)));
+        s.add(&Float64Array::from(vec![f64::INFINITY]));
+        assert_eq!(s.to_json()["max"], "inf");
+    }
+
+    #[test]
+    fn what_is_not_counted_says_so() {
+        let mut s = ColumnStats::default();
+        s.add(&BinaryArray::from_vec(vec![b"a", b"b"]));
+        assert_eq!(s.to_json()["distinct"], Value::Null);
+        assert_eq!(ColumnStats::default().to_json()["distinct"], 0);
+    }
+
+    #[test]
+    fn times_are_shown_as_such_within_the_calendar() {
+        assert_eq!(instant_text(1_500_000), "1970-01-01T00:00:01.5Z");
+        assert_eq!(instant_text(253_402_300_799_000_000), "9999-12-31T23:59:59Z");
+        assert_eq!(instant_text(i64::MIN), i64::MIN.to_string());
+        let mut s = ColumnStats::default();
+        s.add(&Date32Array::from(vec![i32::MIN, 0, i32::MAX]));
+        assert_eq!(s.to_json()["max"], i32::MAX.to_string());
+    }
+
+    /// The shown form of a naive reference's bound.
+    fn bounds<T: Clone>(
+        values: &[Option<T>],
+        less: impl Fn(&T, &T) -> bool,
+        show: impl Fn(&T) -> Value,
+    ) -> (Value, Value) {
+        let mut low: Option<T> = None;
+        let mut high: Option<T> = None;
+        for v in values.iter().flatten() {
+            if low.as_ref().is_none_or(|l| less(v, l)) {
+                low = Some(v.clone());
+            }
+            if high.as_ref().is_none_or(|h| less(h, v)) {
+                high = Some(v.clone());
+            }
+        }
+        (low.as_ref().map_or(Value::Null, &show), high.as_ref().map_or(Value::Null, &show))
+    }
+
+    /// Statistics of `array`, added in parts of `step` rows.
+    fn stats_of(array: &dyn Array, step: usize) -> Value {
+        let mut s = ColumnStats::default();
+        for start in (0..array.len()).step_by(step) {
+            s.add(&array.slice(start, step.min(array.len() - start)));
+        }
+        s.to_json()
+    }
+
+    fn check(array: &dyn Array, step: usize, want: (Value, Value), n_distinct: usize) {
+        let j = stats_of(array, step);
+        assert_eq!((j["min"].clone(), j["max"].clone()), want, "{array:?}");
+        assert_eq!(j["count"], array.len());
+        assert_eq!(j["nulls"], array.null_count());
+        assert_eq!(j["distinct"], n_distinct, "{array:?}");
+    }
+
+    fn n_distinct<T: std::hash::Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
+        values.collect::<std::collections::HashSet<_>>().len()
+    }
+
+    use proptest::prelude::*;
+
+    fn some<T: Strategy>(values: T) -> impl Strategy<Value = Vec<Option<T::Value>>>
+    where
+        T::Value: Clone,
+    {
+        proptest::collection::vec(proptest::option::weighted(0.8, values), 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn floats_agree_with_a_naive_reference(
+            values in some(prop_oneof![
+                any::<f64>(), Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY), (-5i8..5).prop_map(f64::from)
+            ]),
+            step in 1usize..9,
+        ) {
+            let numbers: Vec<_> = values.iter().map(|v| v.filter(|v| !v.is_nan())).collect();
+            let show = |v: &f64| if v.is_finite() { json!(v) } else { json!(v.to_string()) };
+            let array = Float64Array::from(values.clone());
+            let distinct = n_distinct(values.iter().flatten().map(|v| v.to_bits()));
+            check(&array, step, bounds(&numbers, |a, b| a < b, show), distinct);
+        }
+
+        #[test]
+        fn decimals_agree_with_a_naive_reference(
+            values in some(prop_oneof![-99i128..99, -10i128.pow(37)..10i128.pow(37)]),
+            step in 1usize..9,
+        ) {
+            let array = Decimal128Array::from(values.clone()).with_precision_and_scale(38, 2).unwrap();
+            let show = |v: &i128| {
+                let digits = format!("{:03}", v.abs());
+                let (whole, part) = digits.split_at(digits.len() - 2);
+                json!(format!("{}{whole}.{part}", if *v < 0 { "-" } else { "" }))
+            };
+            check(&array, step, bounds(&values, |a, b| a < b, show), n_distinct(values.iter().flatten()));
+        }
+
+        #[test]
+        fn texts_agree_with_a_naive_reference(
+            values in some(prop_oneof!["[a-c]{0,3}", "[aä]{62,66}[a-c]?", ".{0,5}"]),
+            step in 1usize..9,
+        ) {
+            let cut: Vec<_> =
+                values.iter().map(|v| v.as_ref().map(|v| v.chars().take(64).collect::<String>())).collect();
+            let array = StringArray::from(values.clone());
+            check(&array, step, bounds(&cut, |a, b| a < b, |v| json!(v)), n_distinct(values.iter().flatten()));
+        }
+
+        #[test]
+        fn instants_agree_with_a_naive_reference(
+            values in some(prop_oneof![-3_000_000i64..3_000_000, -62_135_596_800_000_000i64..253_402_300_800_000_000]),
+            step in 1usize..9,
+        ) {
+            let array = TimestampMicrosecondArray::from(values.clone()).with_timezone("UTC");
+            let show = |v: &i64| json!(instant_text(*v));
+            check(&array, step, bounds(&values, |a, b| a < b, show), n_distinct(values.iter().flatten()));
+        }
     }
 }

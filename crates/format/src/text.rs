@@ -89,3 +89,27 @@ impl TextBatch {
         Some(std::str::from_utf8(bytes).expect("parsers cut valid UTF-8 at ASCII bytes"))
     }
 }
+
+#[cfg(test)]
+impl TextBatch {
+    /// Columns of fields; `None` is an absent one.
+    pub fn of(notation: Notation, columns: &[(&str, Vec<Option<&str>>)]) -> Self {
+        let mut text = String::new();
+        let mut cell = |field: &Option<&str>| {
+            field.map_or(Cell::ABSENT, |f| {
+                text.push_str(f);
+                Cell::in_text(text.len() - f.len(), f.len(), false)
+            })
+        };
+        let cells = columns.iter().map(|(_, fields)| fields.iter().map(&mut cell).collect()).collect();
+        Self {
+            notation,
+            names: columns.iter().map(|(name, _)| name.to_string()).collect(),
+            columns: cells,
+            n_rows: columns.first().map_or(0, |(_, fields)| fields.len()),
+            text: text.into(),
+            side: Vec::new(),
+            surplus: Vec::new(),
+        }
+    }
+}

@@ -7,7 +7,7 @@
 
 use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// Microseconds since the Unix epoch, UTC.
 pub type Micros = i64;
@@ -20,10 +20,26 @@ pub struct Written {
     pub offset_s: Option<i32>,
 }
 
+const DAY_US: i64 = 86_400_000_000;
+/// 0001-01-01 and 9999-12-31, in days since 1970-01-01. Beyond these years text
+/// has no common form and other engines stop reading.
+const FIRST_DAY: i32 = -719_162;
+const LAST_DAY: i32 = 2_932_896;
+
+/// Whether a day lies in the years 1 to 9999.
+pub fn is_day(days: i32) -> bool {
+    (FIRST_DAY..=LAST_DAY).contains(&days)
+}
+
+/// Whether an instant lies, in UTC, in the years 1 to 9999.
+pub fn is_instant(us: Micros) -> bool {
+    (FIRST_DAY as i64 * DAY_US..(LAST_DAY as i64 + 1) * DAY_US).contains(&us)
+}
+
 /// Days since 1970-01-01 of a proleptic Gregorian date; `None` where there is
-/// no such day.
+/// no such day, or none in the years 1 to 9999.
 fn days_from_civil(y: i32, m: u32, d: u32) -> Option<i32> {
-    civil::Date::new(y as i16, m as i8, d as i8).ok()?;
+    civil::Date::new(y as i16, m as i8, d as i8).ok().filter(|_| y >= 1)?;
     let y = if m <= 2 { y - 1 } else { y };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
@@ -31,6 +47,23 @@ fn days_from_civil(y: i32, m: u32, d: u32) -> Option<i32> {
     let doy = (153 * mp + 2) / 5 + d as i32 - 1;
     let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
     Some(era * 146_097 + doe - 719_468)
+}
+
+/// What a clock and a calendar show so many microseconds after 1970 began on
+/// them; `None` beyond the years 1 to 9999.
+pub fn civil_of(us: i64) -> Option<civil::DateTime> {
+    // Not by way of an instant: those of the library end a day early.
+    let days = Some(us).filter(|us| is_instant(*us))?.div_euclid(DAY_US);
+    let date = civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(days)).ok()?;
+    let time = civil::Time::midnight() + jiff::SignedDuration::from_micros(us.rem_euclid(DAY_US));
+    Some(date.to_datetime(time))
+}
+
+/// The reverse of [`civil_of`].
+fn naive_of(at: civil::DateTime) -> Option<i64> {
+    let days = days_from_civil(i32::from(at.year()), at.month() as u32, at.day() as u32)?;
+    let since = at.time().duration_since(civil::Time::midnight());
+    Some(i64::from(days) * DAY_US + i64::try_from(since.as_micros()).ok()?)
 }
 
 fn digits(b: &[u8]) -> Option<u32> {
@@ -124,12 +157,31 @@ impl Zone {
         }
     }
 
-    /// The instant of a civil time in this zone.
+    /// The instant of a civil time in this zone; `None` beyond the years 1 to
+    /// 9999.
     pub fn instant(&self, days: i32, micros_of_day: i64) -> Option<Micros> {
-        let naive = i64::from(days) * 86_400_000_000 + micros_of_day;
-        let Some(zone) = &self.0 else { return Some(naive) };
-        let civil = jiff::Timestamp::from_microsecond(naive).ok()?.to_zoned(TimeZone::UTC).datetime();
-        Some(zone.to_ambiguous_timestamp(civil).compatible().ok()?.as_microsecond())
+        if !is_day(days) {
+            return None;
+        }
+        let naive = i64::from(days) * DAY_US + micros_of_day;
+        let offset_s = match &self.0 {
+            None => 0,
+            // Where a time happens twice or not at all, the offset before the
+            // clock change gives the first, or the one after the gap.
+            Some(zone) => match zone.to_ambiguous_timestamp(civil_of(naive)?).offset() {
+                AmbiguousOffset::Unambiguous { offset } => offset.seconds(),
+                AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => {
+                    before.seconds()
+                }
+            },
+        };
+        Some(naive - i64::from(offset_s) * 1_000_000).filter(|us| is_instant(*us))
+    }
+
+    /// The instant of a civil time in this zone, given as microseconds since
+    /// 1970-01-01 on the clock there.
+    pub fn instant_of_naive(&self, us: i64) -> Option<Micros> {
+        self.instant(i32::try_from(us.div_euclid(DAY_US)).ok()?, us.rem_euclid(DAY_US))
     }
 }
 
@@ -156,48 +208,52 @@ impl TimeFormat {
         }
     }
 
-    /// An instant, or `None` where the text is not such a time.
+    /// An instant in the years 1 to 9999, or `None` where the text is not such a
+    /// time.
     pub fn parse_instant(&self, text: &str, zone: &Zone) -> Option<Micros> {
-        match self {
-            TimeFormat::Iso => {
-                if let Some(w) = parse_iso(text) {
-                    return match w.offset_s {
-                        Some(o) => Some(
-                            i64::from(w.days) * 86_400_000_000 + w.micros_of_day - i64::from(o) * 1_000_000,
-                        ),
-                        None => zone.instant(w.days, w.micros_of_day),
-                    };
+        let us = match self {
+            TimeFormat::Iso => match parse_iso(text) {
+                Some(Written { days, micros_of_day, offset_s: Some(o) }) => {
+                    i64::from(days) * DAY_US + micros_of_day - i64::from(o) * 1_000_000
                 }
-                zone.instant(parse_date(text)?, 0)
-            }
+                Some(w) => zone.instant(w.days, w.micros_of_day)?,
+                None => zone.instant(parse_date(text)?, 0)?,
+            },
             TimeFormat::Unix { per_second } => {
                 let text = text.trim();
                 let scale = 1_000_000 / per_second;
-                if let Ok(n) = text.parse::<i64>() {
-                    return n.checked_mul(scale);
+                match text.parse::<i64>() {
+                    Ok(n) => n.checked_mul(scale)?,
+                    // Out of range saturates, and is refused below.
+                    Err(_) => {
+                        (text.parse::<f64>().ok().filter(|f| !f.is_nan())? * scale as f64).round() as i64
+                    }
                 }
-                let f: f64 = text.parse().ok()?;
-                let micros = f * scale as f64;
-                (micros.is_finite() && micros.abs() < 9.0e18).then(|| micros.round() as i64)
             }
             TimeFormat::Strptime(format) => {
                 let tm = BrokenDownTime::parse(format, text.trim()).ok()?;
                 if let Ok(ts) = tm.to_timestamp() {
-                    return Some(ts.as_microsecond());
+                    ts.as_microsecond()
+                } else {
+                    let dt = tm.to_datetime().or_else(|_| tm.to_date().map(|d| d.at(0, 0, 0, 0))).ok()?;
+                    let naive = naive_of(dt)?;
+                    match tm.offset() {
+                        Some(offset) => naive - i64::from(offset.seconds()) * 1_000_000,
+                        None => zone.instant_of_naive(naive)?,
+                    }
                 }
-                let dt = tm.to_datetime().or_else(|_| tm.to_date().map(|d| d.at(0, 0, 0, 0))).ok()?;
-                let naive = dt.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond();
-                zone.instant(naive.div_euclid(86_400_000_000) as i32, naive.rem_euclid(86_400_000_000))
             }
-        }
+        };
+        Some(us).filter(|us| is_instant(*us))
     }
 
-    /// Days since the epoch, or `None` where the text is not such a date.
+    /// Days since the epoch in the years 1 to 9999, or `None` where the text is
+    /// not such a date.
     pub fn parse_days(&self, text: &str) -> Option<i32> {
         match self {
             TimeFormat::Iso => parse_date(text),
             TimeFormat::Unix { .. } => {
-                self.parse_instant(text, &Zone(None)).map(|us| us.div_euclid(86_400_000_000) as i32)
+                self.parse_instant(text, &Zone(None)).map(|us| us.div_euclid(DAY_US) as i32)
             }
             TimeFormat::Strptime(format) => {
                 let d = BrokenDownTime::parse(format, text.trim()).ok()?.to_date().ok()?;
@@ -213,7 +269,7 @@ mod tests {
 
     fn at(text: &str, format: Option<&str>, zone: &str) -> Option<String> {
         let us = TimeFormat::new(format).parse_instant(text, &Zone::new(zone))?;
-        Some(jiff::Timestamp::from_microsecond(us).unwrap().to_string())
+        Some(format!("{}Z", civil_of(us).unwrap()))
     }
 
     #[test]
@@ -235,6 +291,23 @@ mod tests {
             ("2026-02-30 00:00:00", None, "UTC", None),
             ("2026-02-03 24:00:00", None, "UTC", None),
             ("nonsense", None, "UTC", None),
+            // Only the years 1 to 9999 are times.
+            ("0000-12-31 00:00:00", None, "UTC", None),
+            ("0001-01-01 00:00:00", None, "UTC", Some("0001-01-01T00:00:00Z")),
+            ("0001-01-01 00:00:00+01:00", None, "UTC", None),
+            ("9999-12-31 23:59:59.999999", None, "UTC", Some("9999-12-31T23:59:59.999999Z")),
+            ("9999-12-31 23:00:00", None, "America/New_York", None),
+            ("9999-12-31", None, "America/New_York", Some("9999-12-31T05:00:00Z")),
+            (
+                "31.12.9999 23:00 +0100",
+                Some("%d.%m.%Y %H:%M %z"),
+                "America/New_York",
+                Some("9999-12-31T22:00:00Z"),
+            ),
+            ("253402300799", Some("unix"), "UTC", Some("9999-12-31T23:59:59Z")),
+            ("253402300800", Some("unix"), "UTC", None),
+            ("1e300", Some("unix"), "UTC", None),
+            ("9223372036854775807", Some("unix_us"), "UTC", None),
         ] {
             assert_eq!(at(text, format, zone).as_deref(), want, "{text} {format:?} {zone}");
         }
@@ -243,9 +316,13 @@ mod tests {
     #[test]
     fn days_agree_with_the_calendar_library() {
         for (y, m, d) in [(1970, 1, 1), (2000, 2, 29), (1600, 3, 1), (9999, 12, 31), (1, 1, 1)] {
+            let days = days_from_civil(i32::from(y), m as u32, d as u32).unwrap();
+            assert!(is_day(days) && is_instant(i64::from(days) * DAY_US));
             let want =
                 civil::date(y, m, d).since((jiff::Unit::Day, civil::date(1970, 1, 1))).unwrap().get_days();
-            assert_eq!(days_from_civil(i32::from(y), m as u32, d as u32), Some(want));
+            assert_eq!(days, want);
         }
+        assert!(!is_day(FIRST_DAY - 1) && !is_day(LAST_DAY + 1));
+        assert_eq!(TimeFormat::new(Some("%Y-%m-%d")).parse_days("-0044-03-15"), None);
     }
 }

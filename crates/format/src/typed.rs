@@ -1,20 +1,25 @@
 //! Files that say their own types: Parquet and Arrow IPC. Batches come as they
 //! are stored, cut to at most [`BATCH_ROWS`] rows.
 
+mod footer;
+mod ipc;
+
 use std::io;
 
 use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
-use arrow::ipc::reader::{FileReader, StreamReader};
 use lakegate_domain::Code;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use crate::container::{Blob, BlobReader, inside};
+use crate::container::{Blob, inside};
 use crate::encoding::Bytestream;
 use crate::error::{Error, Result};
+use ipc::{IpcFile, IpcStream};
 
 /// Rows of a batch at most.
 pub const BATCH_ROWS: usize = 8192;
+/// One batch of an Arrow file is read as a whole: it may take so many times what
+/// one record may.
+const BATCH_RECORDS: usize = 16;
 
 pub(crate) const PARQUET_MAGIC: &[u8] = b"PAR1";
 pub(crate) const ARROW_MAGIC: &[u8] = b"ARROW1";
@@ -32,8 +37,8 @@ pub(crate) struct Typed {
 
 enum Source {
     Parquet(ParquetRecordBatchReader),
-    ArrowFile(Box<FileReader<BlobReader>>),
-    ArrowStream(Box<StreamReader<Bytestream>>),
+    ArrowFile(Box<IpcFile>),
+    ArrowStream(Box<IpcStream>),
 }
 
 impl Typed {
@@ -57,17 +62,18 @@ impl Typed {
             return Err(Error::new(Code::Malformed, "not a Parquet file: it does not begin with `PAR1`"));
         }
         let damaged = |e: &(dyn std::error::Error + 'static)| broken("Parquet", e);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(blob).map_err(|e| damaged(&e))?;
+        footer::check_footer(&blob)?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(blob.clone()).map_err(|e| damaged(&e))?;
+        footer::check_dictionaries(&blob, builder.metadata())?;
         let empty = RecordBatch::new_empty(builder.schema().clone());
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&e))?;
         Ok(Self { source: Source::Parquet(reader), rest: None, empty: Some(empty) })
     }
 
     /// Whether a blob is an Arrow IPC file, rather than a stream, shows in its
-    /// first bytes.
-    pub fn arrow_file(blob: Blob) -> Result<Self> {
-        let reader = FileReader::try_new(blob.reader(), None).map_err(|e| {
-            let own = broken("Arrow", &e);
+    /// first bytes. `record_cap`: bytes that one record may have.
+    pub fn arrow_file(blob: Blob, record_cap: usize) -> Result<Self> {
+        let reader = IpcFile::open(blob, batch_cap(record_cap)).map_err(|own| {
             if own.code != Code::Malformed {
                 return own;
             }
@@ -80,8 +86,9 @@ impl Typed {
         Ok(Self { source: Source::ArrowFile(Box::new(reader)), rest: None, empty: Some(empty) })
     }
 
-    pub fn arrow_stream(stream: Bytestream) -> Result<Self> {
-        let reader = StreamReader::try_new(stream, None).map_err(|e| broken("Arrow", &e))?;
+    /// `record_cap`: bytes that one record may have.
+    pub fn arrow_stream(stream: Bytestream, record_cap: usize) -> Result<Self> {
+        let reader = IpcStream::open(stream, batch_cap(record_cap))?;
         let empty = RecordBatch::new_empty(reader.schema());
         Ok(Self { source: Source::ArrowStream(Box::new(reader)), rest: None, empty: Some(empty) })
     }
@@ -97,24 +104,28 @@ impl Typed {
                 }
                 return Ok(Some(rest));
             }
-            let (format, next) = match &mut self.source {
-                Source::Parquet(reader) => ("Parquet", reader.next()),
-                Source::ArrowFile(reader) => ("Arrow", reader.next()),
-                Source::ArrowStream(reader) => ("Arrow", reader.next()),
+            let next = match &mut self.source {
+                Source::Parquet(reader) => reader.next().transpose().map_err(|e| broken("Parquet", &e))?,
+                Source::ArrowFile(reader) => reader.next()?,
+                Source::ArrowStream(reader) => reader.next()?,
             };
-            match next.transpose().map_err(|e: ArrowError| broken(format, &e))? {
+            match next {
                 Some(batch) if batch.num_rows() == 0 => {}
                 Some(batch) => self.rest = Some(batch),
                 None => {
                     if let Source::ArrowStream(reader) = &mut self.source {
                         // Past the end mark only a compression's checksum is left.
-                        io::copy(reader.get_mut(), &mut io::sink()).map_err(crate::container::carried)?;
+                        io::copy(reader.rest(), &mut io::sink()).map_err(crate::container::carried)?;
                     }
                     return Ok(self.empty.take());
                 }
             }
         }
     }
+}
+
+fn batch_cap(record_cap: usize) -> u64 {
+    (record_cap as u64).saturating_mul(BATCH_RECORDS as u64)
 }
 
 pub(crate) fn starts_with(blob: &Blob, at: u64, magic: &[u8]) -> Result<bool> {

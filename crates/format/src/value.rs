@@ -55,12 +55,11 @@ pub fn int(text: &str) -> Option<i64> {
     if let Ok(n) = lexical_core::parse::<i64>(t.as_bytes()) {
         return Some(n);
     }
-    let f = float(t)?;
-    // Beyond 2⁵³ a float no longer says which integer was meant.
-    (f.fract() == 0.0
-        && f.abs() <= 9_007_199_254_740_992.0
-        && t.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')))
-    .then_some(f as i64)
+    // By its digits: a float would round them, and cut a fraction off.
+    if !t.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+        return None;
+    }
+    i64::try_from(decimal(t, 19, 0)?).ok()
 }
 
 /// A float; an integer too long for one is refused rather than rounded.
@@ -77,7 +76,7 @@ pub fn float(text: &str) -> Option<f64> {
     let f = lexical_core::parse::<f64>(t.as_bytes()).ok()?;
     if t.len() > 15 && t.bytes().skip(1).all(|b| b.is_ascii_digit()) {
         let exact = t.parse::<i128>().ok()?;
-        if f.is_finite() && f.abs() < 1e38 && (f as i128) != exact {
+        if f.is_finite() && (f as i128) != exact {
             return None;
         }
     }
@@ -85,6 +84,16 @@ pub fn float(text: &str) -> Option<f64> {
         return None;
     }
     Some(f)
+}
+
+/// The nearest 32-bit float; refused where it would be infinite, or another
+/// integer than the one that stands there.
+pub fn float32(text: &str) -> Option<f32> {
+    let wide = float(text)?;
+    let narrow = wide as f32;
+    let is_integer = text.trim().trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit());
+    let fits = narrow.is_finite() == wide.is_finite() && (!is_integer || f64::from(narrow) == wide);
+    fits.then_some(narrow)
 }
 
 /// `true`/`false`; where the column is declared also `t f yes no y n 1 0`.
@@ -119,7 +128,7 @@ pub fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
         None => (t, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if whole.is_empty() && fraction.is_empty() || exponent.abs() > 80 {
+    if whole.is_empty() && fraction.is_empty() {
         return None;
     }
     let mut value: i128 = 0;
@@ -128,6 +137,13 @@ pub fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
             return None;
         }
         value = value.checked_mul(10)?.checked_add(i128::from(b - b'0'))?;
+    }
+    if value == 0 {
+        return Some(0);
+    }
+    // No digit of 128 bits is further from the point.
+    if exponent.abs() > 80 {
+        return None;
     }
     let mut shift = i32::from(scale) + exponent - fraction.len() as i32;
     while shift > 0 {
@@ -145,6 +161,35 @@ pub fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     (value < limit).then_some(if negative { -value } else { value })
 }
 
+/// The spellings of a missing value that count for one column.
+#[derive(Debug, Default)]
+pub(crate) struct Nulls<'a> {
+    spellings: Vec<&'a str>,
+    /// Those that are numbers, for numeric columns: `-999` also means `-999.00`.
+    numbers: Vec<f64>,
+}
+
+impl<'a> Nulls<'a> {
+    pub fn new(spellings: impl IntoIterator<Item = &'a String>, numeric: bool) -> Self {
+        let spellings: Vec<&str> = spellings.into_iter().map(String::as_str).collect();
+        let numbers = if numeric { spellings.iter().filter_map(|n| float(n)).collect() } else { Vec::new() };
+        Self { spellings, numbers }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spellings.is_empty()
+    }
+
+    pub fn holds(&self, text: &str) -> bool {
+        if self.spellings.is_empty() {
+            return false;
+        }
+        let t = text.trim();
+        self.spellings.contains(&t)
+            || !self.numbers.is_empty() && float(t).is_some_and(|f| self.numbers.contains(&f))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +204,11 @@ mod tests {
             ("3.5", None),
             ("9223372036854775807", Some(i64::MAX)),
             ("9223372036854775808", None),
+            ("9007199254740993.0", Some(9_007_199_254_740_993)),
+            ("9007199254740992.5", None),
+            ("0.99999999999999999999", None),
+            ("1e18", Some(1_000_000_000_000_000_000)),
+            ("1e19", None),
             ("abc", None),
             ("", None),
         ] {
@@ -174,6 +224,9 @@ mod tests {
         assert_eq!(float("-.5"), Some(-0.5));
         assert!(float("NaN").unwrap().is_nan());
         assert_eq!(float("12abc"), None);
+        assert_eq!((float32("0.1"), float32("1e39")), (Some(0.1), None));
+        assert_eq!((float32("16777216"), float32("16777217")), (Some(16_777_216.0), None));
+        assert_eq!(float32("-inf"), Some(f32::NEG_INFINITY));
     }
 
     #[test]
@@ -185,6 +238,7 @@ mod tests {
         assert_eq!(decimal("123456", 5, 0), None);
         assert_eq!(decimal("1.2e3", 10, 0), Some(1200));
         assert_eq!(decimal("", 10, 2), None);
+        assert_eq!((decimal("0e999", 10, 2), decimal("1e999", 10, 2)), (Some(0), None));
     }
 
     #[test]

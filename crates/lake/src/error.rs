@@ -1,5 +1,8 @@
 //! What can go wrong between rows and tables.
 
+use std::io;
+use std::path::Path;
+
 use lakegate_domain::{Code, Failure};
 
 /// An error of this crate: a code and a sentence for people.
@@ -20,6 +23,17 @@ impl Error {
         self.message = format!("{what}: {}", self.message);
         self
     }
+
+    /// For `map_err`: what could not be done, with what on disk.
+    pub(crate) fn io<'a>(what: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+        move |e| {
+            let code = match e.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
+                _ => Code::Storage,
+            };
+            Error::new(code, format!("`{}` cannot be {what}: {e}", path.display()))
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -28,22 +42,16 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<std::io::Error> for Error {
-    fn from(e: std::io::Error) -> Self {
-        let code = match e.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Code::DiskFull,
-            _ => Code::Storage,
-        };
-        Error::new(code, e.to_string())
-    }
-}
-
-impl From<parquet::errors::ParquetError> for Error {
-    fn from(e: parquet::errors::ParquetError) -> Self {
-        // A full disk arrives here wrapped in the writer's own error.
-        let text = e.to_string();
-        let full = text.contains("os error 28") || text.contains("No space left");
-        Error::new(if full { Code::DiskFull } else { Code::Storage }, text)
+impl Error {
+    /// For `map_err` of a data file's writer: a full disk arrives wrapped in
+    /// the writer's own error.
+    pub(crate) fn writing(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error + '_ {
+        move |e| {
+            let text = e.to_string();
+            let full = text.contains("os error 28") || text.contains("No space left");
+            let code = if full { Code::DiskFull } else { Code::Storage };
+            Error::new(code, format!("`{}` cannot be written: {text}", path.display()))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Int64Type, Schema};
 use deltalake::DeltaTable;
 use lakegate_domain::{Code, FileId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::layout::FILE_ID;
 use crate::log::{AddFile, Commit, RemoveFile, TableLog, load};
-use crate::sink::{Sink, SinkOptions, remove_files};
+use crate::sink::{Sink, SinkOptions};
 use crate::{Error, Result};
 
 /// A live data file.
@@ -84,8 +84,12 @@ pub fn read_file(folder: &Path, path: &str) -> Result<impl Iterator<Item = Resul
     let file = File::open(folder.join(path)).map_err(|e| {
         Error::new(Code::TableDamaged, format!("data file `{path}` of `{}`: {e}", folder.display()))
     })?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build()?;
-    Ok(reader.map(|b| b.map_err(Error::from)))
+    let what = format!("data file `{path}` of `{}`", folder.display());
+    let damaged = |e: &dyn std::fmt::Display| Error::new(Code::TableDamaged, format!("{what}: {e}"));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|b| b.with_batch_size(8192).build())
+        .map_err(|e| damaged(&e))?;
+    Ok(reader.map(move |b| b.map_err(|e| Error::new(Code::TableDamaged, format!("{what}: {e}")))))
 }
 
 /// What taking rows out comes to, ready to be part of a commit.
@@ -189,13 +193,7 @@ pub async fn widen(
         info: serde_json::json!({ "widened": columns }),
         ..Commit::default()
     };
-    match log.commit(&commit).await {
-        Ok(version) => Ok(Some(version)),
-        Err(e) => {
-            remove_files(&log.folder, &commit.adds);
-            Err(e)
-        }
-    }
+    log.commit(&commit).await.map(Some)
 }
 
 /// Whether every value is the same number as a double.
@@ -215,52 +213,62 @@ pub struct Compaction {
     pub size_bytes: u64,
 }
 
-/// The small files that a compaction would fold, by partition.
+/// Files below this are of one size: rewriting them costs next to nothing.
+const TINY_BYTES: u64 = 1 << 20;
+
+/// Parts the small files of one partition into groups of similar size: a file
+/// that is larger than all smaller ones of its group together begins the next.
+/// So a row is rewritten each time its file has at least doubled, and not
+/// whenever some small files have come.
+fn tiers(mut files: Vec<LiveFile>) -> Vec<Vec<LiveFile>> {
+    files.sort_by(|a, b| (a.size_bytes, &a.path).cmp(&(b.size_bytes, &b.path)));
+    let mut tiers: Vec<Vec<LiveFile>> = Vec::new();
+    let mut sum = 0;
+    for file in files {
+        match tiers.last_mut() {
+            Some(tier) if file.size_bytes <= TINY_BYTES.max(sum) => {
+                sum += file.size_bytes;
+                tier.push(file);
+            }
+            _ => {
+                sum = file.size_bytes;
+                tiers.push(vec![file]);
+            }
+        }
+    }
+    tiers
+}
+
+/// The small files that a compaction would fold, each group into one or few: at
+/// least `at_files` files of one partition and of similar size.
 pub async fn foldable(log: &TableLog, at_files: usize, options: &SinkOptions) -> Result<Vec<Vec<LiveFile>>> {
     let small = options.target_file_bytes / 2;
     let mut partitions: std::collections::BTreeMap<Vec<Option<String>>, Vec<LiveFile>> = Default::default();
     for f in live(log).await?.into_iter().filter(|f| f.size_bytes < small) {
         partitions.entry(f.partition_values.iter().map(|(_, v)| v.clone()).collect()).or_default().push(f);
     }
-    Ok(partitions.into_values().filter(|f| f.len() >= at_files.max(2)).collect())
+    Ok(partitions.into_values().flat_map(tiers).filter(|f| f.len() >= at_files.max(2)).collect())
 }
 
-/// Folds the small files of each partition into files of the target size, in
-/// one commit that changes no row. A killed compaction leaves nothing but
-/// unnamed files.
+/// Folds the small files of each partition into larger ones, up to the target
+/// size, in one commit that changes no row. A killed compaction leaves nothing
+/// but unnamed files.
 pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions) -> Result<Compaction> {
     let Some(schema) = log.schema().cloned() else { return Ok(Compaction::default()) };
     let mut commit = Commit { operation: "OPTIMIZE", data_change: false, ..Commit::default() };
-    for files in foldable(log, at_files, options).await? {
-        let mut files = files;
+    for mut files in foldable(log, at_files, options).await? {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let before: u64 = files.iter().filter_map(|f| f.n_rows).sum();
         let mut sink = Sink::new(&log.folder, schema.clone(), log.partition_columns(), options.clone());
-        // Rows are sorted within what fits in memory; the rest keeps its order.
-        let mut held: Vec<RecordBatch> = Vec::new();
-        let mut held_bytes = 0;
         for file in &files {
             for batch in read_file(&log.folder, &file.path)? {
-                let batch = batch?;
-                if options.sort_by.is_empty() {
-                    sink.write_in(&file.partition_values, &batch)?;
-                    continue;
-                }
-                held_bytes += batch.get_array_memory_size();
-                held.push(crate::sink::align(&batch, &data_columns(&schema, log.partition_columns()))?);
-                if held_bytes > options.memory_bytes / 2 {
-                    write_sorted(&mut sink, &file.partition_values, &mut held, options)?;
-                    held_bytes = 0;
-                }
+                sink.write_in(&file.partition_values, &batch?)?;
             }
-        }
-        if let Some(file) = files.first() {
-            write_sorted(&mut sink, &file.partition_values, &mut held, options)?;
         }
         let adds = sink.finish()?;
         let after: u64 = adds.iter().map(|a| a.n_rows).sum();
         if files.iter().all(|f| f.n_rows.is_some()) && before != after {
-            remove_files(&log.folder, &adds);
+            crate::sink::remove_files(&log.folder, &adds);
             return Err(Error::new(
                 Code::TableDamaged,
                 format!("table {}: files say {before} rows but hold {after}; nothing was changed", log.name),
@@ -278,33 +286,9 @@ pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions)
         version: None,
         size_bytes: commit.adds.iter().map(|a| a.size_bytes).sum(),
     };
-    match log.commit(&commit).await {
-        Ok(version) => {
-            done.version = Some(version);
-            Ok(done)
-        }
-        Err(e) => {
-            // Another writer was faster: its rows are safe, this work is not needed.
-            remove_files(&log.folder, &commit.adds);
-            Err(e)
-        }
-    }
+    done.version = Some(log.commit(&commit).await?);
+    Ok(done)
 }
 
-fn data_columns(schema: &Schema, partition_columns: &[String]) -> SchemaRef {
-    let fields: Vec<_> =
-        schema.fields().iter().filter(|f| !partition_columns.contains(f.name())).cloned().collect();
-    Arc::new(Schema::new(fields))
-}
-
-fn write_sorted(
-    sink: &mut Sink,
-    partition: &[(String, Option<String>)],
-    held: &mut Vec<RecordBatch>,
-    options: &SinkOptions,
-) -> Result<()> {
-    let Some(first) = held.first() else { return Ok(()) };
-    let all = arrow::compute::concat_batches(&first.schema(), held.iter())?;
-    held.clear();
-    sink.write_in(partition, &crate::sink::sorted(all, &options.sort_by)?)
-}
+#[cfg(test)]
+mod tests;

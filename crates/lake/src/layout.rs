@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::*;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit as ArrowTimeUnit};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit as ArrowTimeUnit,
+    TimestampMicrosecondType,
+};
 use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, PartitionBy, TimeUnit};
 use lakegate_format::conform::{Plan, RESCUED, Target, data_type};
@@ -26,6 +29,8 @@ pub const FLAGS: &str = "_flags";
 const FROM: &str = "lakegate.from";
 /// Column metadata: the type was inferred, not declared.
 const INFERRED: &str = "lakegate.inferred";
+/// Column metadata: what a partition column is made from, such as `day(at)`.
+const PARTITION: &str = "lakegate.partition";
 /// Column metadata: the text is JSON.
 const JSON: &str = "lakegate.json";
 /// Column metadata that every engine shows as the column's comment.
@@ -46,30 +51,41 @@ pub struct Extras {
 /// The schema of the table as it is stored.
 pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Result<SchemaRef> {
     let mut fields: Vec<Field> = plan.targets.iter().map(field).collect();
+    let mut last = Vec::new();
+    if extras.provenance {
+        last.push(commented(Field::new(FILE_ID, DataType::Int64, true), "the landed file the row came from"));
+        last.push(commented(Field::new(ROW, DataType::Int64, true), "the row's number in its file, from 1"));
+        last.push(commented(Field::new(LOADED_AT, timestamp(), true), "when the row was committed"));
+    }
+    let mut derived = Vec::new();
     for p in partition_by {
+        let column = source(p);
+        let Some(source) = fields.iter().chain(&last).find(|f| f.name() == column) else {
+            return Err(Error::new(
+                Code::MissingColumn,
+                format!("partition column `{column}` is not in the table"),
+            ));
+        };
         match p {
-            PartitionBy::Column(c) => {
-                if !fields.iter().any(|f| f.name() == c) {
+            PartitionBy::Column(_) => {
+                if source.data_type().is_nested() || source.data_type() == &DataType::Binary {
                     return Err(Error::new(
-                        Code::MissingColumn,
-                        format!("partition column `{c}` is not in the table"),
+                        Code::DoesNotFit,
+                        format!(
+                            "cannot partition by `{column}`: its type is {}",
+                            type_name(source.data_type(), None)
+                        ),
                     ));
                 }
             }
-            PartitionBy::Time { column, unit } => {
-                let Some(source) = fields.iter().find(|f| f.name() == column) else {
-                    return Err(Error::new(
-                        Code::MissingColumn,
-                        format!("partition column `{column}` is not in the table"),
-                    ));
-                };
+            PartitionBy::Time { unit, .. } => {
                 if !matches!(source.data_type(), DataType::Timestamp(..) | DataType::Date32) {
                     return Err(Error::new(
                         Code::DoesNotFit,
                         format!(
-                            "`{}({column})` needs a time, but `{column}` is {}",
-                            unit.name(),
-                            source.data_type()
+                            "`{}` needs a time, but the type of `{column}` is {}",
+                            spelled(p),
+                            type_name(source.data_type(), None)
                         ),
                     ));
                 }
@@ -78,17 +94,14 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
                     TimeUnit::Hour => DataType::Utf8,
                 };
                 let comment = format!("{} of {column}, UTC", unit.name());
-                fields.push(commented(Field::new(p.column_name(), t, true), &comment));
+                let mut field = commented(Field::new(p.column_name(), t, true), &comment);
+                field.metadata_mut().insert(PARTITION.into(), spelled(p));
+                derived.push(field);
             }
         }
     }
-    if extras.provenance {
-        fields
-            .push(commented(Field::new(FILE_ID, DataType::Int64, true), "the landed file the row came from"));
-        fields
-            .push(commented(Field::new(ROW, DataType::Int64, true), "the row's number in its file, from 1"));
-        fields.push(commented(Field::new(LOADED_AT, timestamp(), true), "when the row was committed"));
-    }
+    fields.extend(derived);
+    fields.extend(last);
     if extras.flags {
         let item = Arc::new(Field::new("element", DataType::Utf8, true));
         fields.push(commented(
@@ -100,6 +113,41 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
         fields.push(commented(Field::new(RESCUED, DataType::Utf8, true), "values without a place, as JSON"));
     }
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The column that a partition is made from.
+fn source(by: &PartitionBy) -> &str {
+    match by {
+        PartitionBy::Column(column) | PartitionBy::Time { column, .. } => column,
+    }
+}
+
+/// As the configuration writes it: `city`, `day(at)`.
+fn spelled(by: &PartitionBy) -> String {
+    match by {
+        PartitionBy::Column(column) => column.clone(),
+        PartitionBy::Time { column, unit } => format!("{}({column})", unit.name()),
+    }
+}
+
+/// How a table that exists is partitioned, whatever the configuration says
+/// now: rows go on to be laid out so until the table is rebuilt.
+pub fn stored_partitions(stored: &Schema, partition_columns: &[String]) -> Vec<PartitionBy> {
+    let time = |name: &str| {
+        let (unit, column) = stored
+            .field_with_name(name)
+            .ok()?
+            .metadata()
+            .get(PARTITION)?
+            .strip_suffix(')')?
+            .split_once('(')?;
+        let unit = [TimeUnit::Hour, TimeUnit::Day, TimeUnit::Month].into_iter().find(|u| u.name() == unit)?;
+        Some(PartitionBy::Time { column: column.to_string(), unit })
+    };
+    partition_columns
+        .iter()
+        .map(|name| time(name).unwrap_or_else(|| PartitionBy::Column(name.clone())))
+        .collect()
 }
 
 fn commented(field: Field, comment: &str) -> Field {
@@ -143,19 +191,13 @@ pub fn is_extra(name: &str) -> bool {
 pub fn plan_of(
     stored: &Schema,
     declared: &[Column],
-    partition_by: &[PartitionBy],
     evolve: Evolve,
     timezone: &str,
     nulls: Vec<String>,
 ) -> Plan {
-    let derived: Vec<String> = partition_by
-        .iter()
-        .filter(|p| matches!(p, PartitionBy::Time { .. }))
-        .map(PartitionBy::column_name)
-        .collect();
     let mut targets = Vec::new();
     for f in stored.fields() {
-        if is_extra(f.name()) || derived.contains(f.name()) {
+        if is_extra(f.name()) || f.metadata().contains_key(PARTITION) {
             continue;
         }
         let inferred = f.metadata().get(INFERRED).is_some_and(|v| v == "true");
@@ -173,7 +215,7 @@ pub fn plan_of(
     }
     for c in declared {
         if let Some(kind) = c.kind
-            && !targets.iter().any(|t| t.spec.name == c.name)
+            && stored.index_of(&c.name).is_err()
         {
             targets.push(Target::declared(c.clone(), kind));
         }
@@ -181,15 +223,28 @@ pub fn plan_of(
     Plan { targets, evolve, timezone: timezone.to_string(), nulls }
 }
 
-/// Adds the columns by which the table is partitioned in time.
+/// Adds the columns by which the table is partitioned in time. Afterwards every
+/// value of a partition column names a partition.
+///
+/// # Errors
+/// LG302 naming the row, by `_row`: a time outside the years 1 to 9999.
 pub fn with_partitions(batch: RecordBatch, partition_by: &[PartitionBy]) -> Result<RecordBatch> {
     let mut fields: Vec<_> = batch.schema_ref().fields().iter().cloned().collect();
     let mut columns = batch.columns().to_vec();
     for p in partition_by {
-        let PartitionBy::Time { column, unit } = p else { continue };
+        let column = source(p);
         let source = batch.column_by_name(column).ok_or_else(|| {
             Error::new(Code::MissingColumn, format!("partition column `{column}` is missing"))
         })?;
+        if let Some(at) = first_outside_years(source) {
+            let row = batch.column_by_name(ROW).and_then(|r| r.as_primitive_opt::<Int64Type>());
+            let row = row.map(|r| format!("row {}, ", r.value(at))).unwrap_or_default();
+            return Err(Error::new(
+                Code::DoesNotFit,
+                format!("{row}column `{column}`: a time outside the years 1 to 9999 makes no partition"),
+            ));
+        }
+        let PartitionBy::Time { unit, .. } = p else { continue };
         let array = time_part(source, *unit)?;
         fields.push(Arc::new(Field::new(p.column_name(), array.data_type().clone(), true)));
         columns.push(array);
@@ -197,11 +252,30 @@ pub fn with_partitions(batch: RecordBatch, partition_by: &[PartitionBy]) -> Resu
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-const DAY_US: i64 = 86_400_000_000;
+const HOUR_US: i64 = 3_600_000_000;
+pub(crate) const DAY_US: i64 = 24 * HOUR_US;
+/// 0001-01-01 and 9999-12-31, in days since 1970.
+const YEARS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
+
+/// The first row whose time has no place in a calendar of four-digit years.
+fn first_outside_years(times: &ArrayRef) -> Option<usize> {
+    let micros = i64::from(*YEARS.start()) * DAY_US..(i64::from(*YEARS.end()) + 1) * DAY_US;
+    match times.data_type() {
+        DataType::Date32 => {
+            let mut days = times.as_primitive::<Date32Type>().iter();
+            days.position(|d| d.is_some_and(|d| !YEARS.contains(&d)))
+        }
+        DataType::Timestamp(ArrowTimeUnit::Microsecond, _) => {
+            let mut all = times.as_primitive::<TimestampMicrosecondType>().iter();
+            all.position(|t| t.is_some_and(|t| !micros.contains(&t)))
+        }
+        _ => None,
+    }
+}
 
 fn time_part(source: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
     let micros = arrow::compute::cast(source, &DataType::Timestamp(ArrowTimeUnit::Microsecond, None))?;
-    let micros = micros.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+    let micros = micros.as_primitive::<TimestampMicrosecondType>();
     Ok(match unit {
         TimeUnit::Day => {
             Arc::new(micros.iter().map(|m| m.map(|m| m.div_euclid(DAY_US) as i32)).collect::<Date32Array>())
@@ -209,8 +283,8 @@ fn time_part(source: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
         TimeUnit::Month => Arc::new(
             micros
                 .iter()
-                .map(|m| m.map(|m| first_of_month(m.div_euclid(DAY_US) as i32)))
-                .collect::<Date32Array>(),
+                .map(|m| m.map(|m| first_of_month(m.div_euclid(DAY_US) as i32)).transpose())
+                .collect::<Result<Date32Array>>()?,
         ),
         TimeUnit::Hour => {
             // Rows of one hour come together: the text is made once per run.
@@ -221,11 +295,9 @@ fn time_part(source: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
                     out.append_null();
                     continue;
                 };
-                let hour = m.div_euclid(3_600_000_000);
+                let hour = m.div_euclid(HOUR_US);
                 if last.as_ref().is_none_or(|(h, _)| *h != hour) {
-                    let t = jiff::Timestamp::from_second(hour * 3600)
-                        .map_err(|e| Error::new(Code::DoesNotFit, e.to_string()))?;
-                    last = Some((hour, t.strftime("%Y-%m-%dT%H").to_string()));
+                    last = Some((hour, civil(hour * HOUR_US)?.strftime("%Y-%m-%dT%H").to_string()));
                 }
                 out.append_value(last.as_ref().map_or("", |(_, t)| t));
             }
@@ -234,26 +306,26 @@ fn time_part(source: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
     })
 }
 
-fn first_of_month(days: i32) -> i32 {
-    jiff::Timestamp::from_second(i64::from(days) * 86_400)
-        .map(|t| days - i32::from(t.to_zoned(jiff::tz::TimeZone::UTC).day()) + 1)
-        .unwrap_or(days)
+fn first_of_month(days: i32) -> Result<i32> {
+    Ok(days - i32::from(civil(i64::from(days) * DAY_US)?.day()) + 1)
+}
+
+/// An instant as UTC's calendar shows it, to the last day of the year 9999,
+/// which many use for "never"; `jiff::Timestamp` ends two hours before it.
+pub(crate) fn civil(micros: i64) -> Result<jiff::civil::DateTime> {
+    jiff::civil::date(1970, 1, 1)
+        .at(0, 0, 0, 0)
+        .checked_add(jiff::SignedDuration::from_micros(micros))
+        .map_err(|e| Error::new(Code::DoesNotFit, format!("a time without a date: {e}")))
 }
 
 /// A column's type in the words of the configuration.
 pub fn type_name(t: &DataType, kind: Option<Kind>) -> String {
-    match t {
-        _ if kind == Some(Kind::Json) => "json".into(),
-        DataType::Utf8 => "string".into(),
-        DataType::Boolean => "bool".into(),
-        DataType::Int64 => "int".into(),
-        DataType::Int32 => "int32".into(),
-        DataType::Float64 => "float".into(),
-        DataType::Float32 => "float32".into(),
-        DataType::Decimal128(p, s) => format!("decimal({p},{s})"),
-        DataType::Date32 => "date".into(),
-        DataType::Timestamp(..) => "timestamp".into(),
-        DataType::Binary => "binary".into(),
-        other => other.to_string().to_lowercase(),
+    match kind {
+        Some(Kind::Json) => "json".into(),
+        _ => crate::catalog::type_name(t),
     }
 }
+
+#[cfg(test)]
+mod tests;

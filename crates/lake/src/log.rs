@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use deltalake::{DeltaTable, DeltaTableBuilder};
 use lakegate_domain::{Code, LaneName, Seq, TableName};
 use serde_json::{Value, json};
 
+use crate::sink::remove_files;
 use crate::{Error, Result};
 
 /// Where a table's files are, below a lake's storage.
@@ -157,7 +158,12 @@ impl TableLog {
         partition_by: &[String],
         description: Option<&str>,
     ) -> Result<()> {
-        fs::create_dir_all(self.folder.join("_delta_log"))?;
+        let log = self.folder.join("_delta_log");
+        fs::create_dir_all(&log).map_err(Error::io("created", &log))?;
+        // The folder's entry and those above it, up to the storage.
+        for above in self.folder.ancestors().take(5) {
+            sync_folder(above)?;
+        }
         let metadata = json!({
             "id": uuid::Uuid::new_v4().to_string(),
             "name": self.name.to_string(),
@@ -170,14 +176,14 @@ impl TableLog {
         });
         let lines = [
             json!({ "commitInfo": {
-                "timestamp": now_ms(), "operation": "CREATE TABLE",
+                "timestamp": now_ms(), "operation": "CREATE TABLE", "txnId": uuid::Uuid::new_v4().to_string(),
                 "operationParameters": { "mode": "ErrorIfExists" },
                 "engineInfo": engine(),
             }}),
             json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } }),
             json!({ "metaData": metadata }),
         ];
-        match publish(&self.folder, 0, &lines)? {
+        match publish(&Disk, &self.folder, 0, &lines)? {
             Published::Done => {
                 self.head =
                     Some(Head { version: 0, schema, partition_columns: partition_by.to_vec(), metadata });
@@ -190,8 +196,10 @@ impl TableLog {
     /// Commits after the head that this value knows.
     ///
     /// # Errors
-    /// LG603 where another writer committed first: nothing was written; reload,
-    /// look at the token again, and decide anew.
+    /// LG603 where another writer committed first: reload, look at the token
+    /// again, and decide anew. The data files of the lost commit are removed.
+    /// After any other failure they stay for vacuum: whether a commit names
+    /// them may not be known.
     pub async fn commit(&mut self, commit: &Commit) -> Result<i64> {
         let head = self
             .head
@@ -203,7 +211,8 @@ impl TableLog {
         lines.push(json!({ "commitInfo": {
             "timestamp": at,
             "operation": commit.operation,
-            "operationParameters": { "mode": "Append", "partitionBy": json!(head.partition_columns).to_string() },
+            "operationParameters": parameters(commit, &head.partition_columns),
+            "txnId": uuid::Uuid::new_v4().to_string(),
             "engineInfo": engine(),
             "isBlindAppend": commit.removes.is_empty() && commit.data_change,
             "operationMetrics": {
@@ -238,7 +247,7 @@ impl TableLog {
                 "modificationTime": at, "dataChange": commit.data_change, "stats": a.stats,
             }}));
         }
-        match publish(&self.folder, version, &lines)? {
+        match publish(&Disk, &self.folder, version, &lines)? {
             Published::Done => {
                 head.version = version;
                 if let Some((schema, metadata)) = changed {
@@ -253,7 +262,10 @@ impl TableLog {
                 }
                 Ok(version)
             }
-            Published::Exists => Err(self.lost(version)),
+            Published::Exists => {
+                remove_files(&self.folder, &commit.adds);
+                Err(self.lost(version))
+            }
         }
     }
 
@@ -312,6 +324,16 @@ pub fn check_schema(schema: &Schema) -> Result<()> {
     schema_string(schema).map(|_| ())
 }
 
+/// A commit's parameters, as histories show them.
+fn parameters(commit: &Commit, partition_columns: &[String]) -> Value {
+    if commit.operation != "WRITE" {
+        return json!({});
+    }
+    let mode = if commit.removes.is_empty() { "Append" } else { "Overwrite" };
+    let columns = commit.partition_by.as_deref().unwrap_or(partition_columns);
+    json!({ "mode": mode, "partitionBy": json!(columns).to_string() })
+}
+
 fn schema_string(schema: &Schema) -> Result<String> {
     let delta = StructType::try_from_arrow(schema).map_err(|e| {
         Error::new(Code::DoesNotFit, format!("a column's type has no place in a Delta table: {e}"))
@@ -343,33 +365,92 @@ pub(crate) fn now_ms() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
+/// Makes the entries of a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("made durable", folder))
+}
+
+#[derive(Debug, PartialEq)]
 enum Published {
     Done,
     Exists,
 }
 
+/// What publishing asks of a file system; in tests it fails.
+trait Entries {
+    /// A second name for a file, which must not exist yet.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes an open folder's entries durable.
+    fn sync(&self, folder: &File) -> io::Result<()>;
+}
+
+struct Disk;
+
+impl Entries for Disk {
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn sync(&self, folder: &File) -> io::Result<()> {
+        folder.sync_all()
+    }
+}
+
 /// Writes one log entry so that it appears whole or not at all, and only if its
 /// version is free: written aside, made durable, then linked to its name.
-fn publish(folder: &Path, version: i64, lines: &[Value]) -> Result<Published> {
+///
+/// An error means that the version is not there. Once it is, nothing can fail:
+/// readers may have seen it.
+fn publish(entries: &dyn Entries, folder: &Path, version: i64, lines: &[Value]) -> Result<Published> {
     let log = folder.join("_delta_log");
+    let handle = File::open(&log).map_err(Error::io("opened", &log))?;
     let aside = log.join(format!("_commit_{}.json.tmp", uuid::Uuid::new_v4()));
+    let target = log.join(format!("{version:020}.json"));
     let mut text = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut text, line).map_err(|e| Error::new(Code::Bug, e.to_string()))?;
         text.push(b'\n');
     }
-    let target = log.join(format!("{version:020}.json"));
-    let written = (|| {
-        let mut file = File::create(&aside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::hard_link(&aside, &target)?;
-        File::open(&log)?.sync_all()
-    })();
+    let published = write_new(&aside, &text)
+        .map_err(Error::io("written", &aside))
+        .and_then(|()| named(entries, &aside, &target, &text));
     let _ = fs::remove_file(&aside);
-    match written {
-        Ok(()) => Ok(Published::Done),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(Published::Exists),
-        Err(e) => Err(e.into()),
+    if let Ok(Published::Done) = published
+        && let Err(e) = entries.sync(&handle)
+    {
+        tracing::warn!(path = %target.display(), "the commit is made, but its durability is not confirmed: {e}");
+    }
+    published
+}
+
+/// Gives a log entry its name, which must be free.
+fn named(entries: &dyn Entries, aside: &Path, target: &Path, text: &[u8]) -> Result<Published> {
+    let Err(e) = entries.link(aside, target) else { return Ok(Published::Done) };
+    // A network file system may do what it says has failed. Each entry has an
+    // identifier of its own: the same bytes are this entry.
+    if fs::read(target).is_ok_and(|there| there == text) {
+        return Ok(Published::Done);
+    }
+    match e.kind() {
+        io::ErrorKind::AlreadyExists => Ok(Published::Exists),
+        // A file system without second names.
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => match write_new(target, text) {
+            Ok(()) => Ok(Published::Done),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Exists),
+            Err(e) => Err(Error::io("written", target)(e)),
+        },
+        _ => Err(Error::io("created", target)(e)),
     }
 }
+
+/// Writes a file that must not exist yet and makes its content durable; what
+/// was written in part is removed.
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(text).and_then(|()| file.sync_all()).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
+#[cfg(test)]
+mod tests;

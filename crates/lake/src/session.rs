@@ -20,8 +20,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::Statement;
-use futures::future::BoxFuture;
-use futures::stream;
+use futures::stream::{self, BoxStream};
 use lakegate_domain::TableName;
 
 use crate::catalog::provider::{Catalog, DEFAULTS};
@@ -44,11 +43,15 @@ pub trait SystemTables: Send + Sync {
     /// Names, as in `system.<name>`, each with one line of documentation.
     fn names(&self) -> Vec<(String, String)>;
 
-    /// The whole table as of now.
+    /// The columns of a table.
     ///
     /// # Errors
     /// A sentence for people.
-    fn load<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<RecordBatch, String>>;
+    fn schema(&self, name: &str) -> Result<SchemaRef, String>;
+
+    /// A table's rows as of now, some thousands at a time. An error is a
+    /// sentence for people.
+    fn scan(&self, name: &str) -> BoxStream<'static, Result<RecordBatch, String>>;
 }
 
 /// Answers statements about one lake. Cheap to clone; clones share the memory

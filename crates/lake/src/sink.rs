@@ -1,17 +1,19 @@
-//! Rows to data files: partitioned, split at the target size, with statistics.
+//! Rows to data files: partitioned, split at the target size, sorted within
+//! what memory holds, with statistics.
 //!
 //! A data file that no commit names does not exist for readers; whatever
 //! happens here before the commit leaves nothing but files for vacuum.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::*;
-use arrow::compute::take_record_batch;
+use arrow::compute::{concat, concat_batches, interleave_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakegate_domain::Code;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -21,18 +23,25 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
-use crate::log::AddFile;
+use crate::layout::{DAY_US, civil};
+use crate::log::{AddFile, sync_folder};
 use crate::{Error, Result};
 
 /// How data files are written.
 #[derive(Clone, Debug)]
 pub struct SinkOptions {
     pub target_file_bytes: u64,
-    /// Ceiling for all open writers of this sink together.
+    /// Ceiling for what a sink holds: rows that wait, and open writers.
     pub memory_bytes: usize,
-    /// Columns by which the rows of a file are sorted; the writer notes them.
+    /// Data files that may be open at the same time, at least one.
+    pub open_files: usize,
+    /// Columns by which rows are sorted, as many at a time as memory holds:
+    /// each such run is row groups of its own.
     pub sort_by: Vec<String>,
 }
+
+/// A partition's values, as Delta spells them, in the order of its columns.
+type Key = Vec<Option<String>>;
 
 /// Writes the rows of one table, for one commit.
 pub struct Sink {
@@ -40,8 +49,21 @@ pub struct Sink {
     schema: SchemaRef,
     partition_columns: Vec<String>,
     options: SinkOptions,
-    open: HashMap<Vec<Option<String>>, OpenFile>,
+    /// Rows as they came: many small batches become few large ones.
+    waiting: Vec<RecordBatch>,
+    n_waiting: usize,
+    waiting_bytes: usize,
+    /// Rows of partitions that have no open file, or are to be sorted.
+    held: HashMap<Key, Held>,
+    held_bytes: usize,
+    open: HashMap<Key, OpenFile>,
     done: Vec<AddFile>,
+}
+
+#[derive(Default)]
+struct Held {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
 }
 
 struct OpenFile {
@@ -51,10 +73,24 @@ struct OpenFile {
     n_rows: u64,
 }
 
+impl OpenFile {
+    fn size_bytes(&self) -> u64 {
+        self.writer.bytes_written() as u64 + self.writer.in_progress_size() as u64
+    }
+}
+
+/// Rows that are parted and written together.
+const WRITE_ROWS: usize = 64 * 1024;
+/// Rows of a sorted run that are put together at a time.
+const SORTED_ROWS: usize = 8192;
 /// Statistics are kept for so many leading columns, as Delta does by default.
 const STATS_COLUMNS: usize = 32;
 /// Delta's usual cut of text bounds.
 const STATS_TEXT: usize = 32;
+/// Longest name of a partition's folder; file systems take 255 bytes.
+const FOLDER_NAME: usize = 200;
+/// Decimals below this are doubles, and JSON numbers, without a rounding.
+const EXACT_DECIMAL: u128 = 1_000_000_000_000_000;
 
 impl Sink {
     pub fn new(folder: &Path, schema: SchemaRef, partition_columns: &[String], options: SinkOptions) -> Self {
@@ -63,6 +99,11 @@ impl Sink {
             schema,
             partition_columns: partition_columns.to_vec(),
             options,
+            waiting: Vec::new(),
+            n_waiting: 0,
+            waiting_bytes: 0,
+            held: HashMap::new(),
+            held_bytes: 0,
             open: HashMap::new(),
             done: Vec::new(),
         }
@@ -82,25 +123,24 @@ impl Sink {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = align(batch, &self.schema)?;
-        for (key, rows) in split(&batch, &self.partition_columns)? {
-            self.write_partition(key, &rows)?;
-        }
-        while self.open.values().map(|f| f.writer.memory_size()).sum::<usize>() > self.options.memory_bytes {
-            let Some((key, _)) = self.open.iter().max_by_key(|(_, f)| f.writer.memory_size()) else { break };
-            let key = key.clone();
-            let file = self.open.get_mut(&key).expect("the key was just found");
-            // A row group ends early: memory is bounded, the file goes on.
-            file.writer.flush()?;
-            if self.open.len() > 256 {
-                let file = self.open.remove(&key).expect("the key was just found");
-                self.close(file)?;
-            }
-            if self.open.values().all(|f| f.writer.in_progress_size() == 0) {
-                break;
-            }
+        self.waiting_bytes += batch.get_array_memory_size();
+        self.n_waiting += batch.num_rows();
+        self.waiting.push(align(batch, &self.schema)?);
+        if self.n_waiting >= WRITE_ROWS || self.waiting_bytes > self.options.memory_bytes / 4 {
+            self.part_waiting()?;
         }
         Ok(())
+    }
+
+    /// Writes these rows and no others; on failure nothing is left of them.
+    pub fn write_all(mut self, rows: &[RecordBatch]) -> Result<Vec<AddFile>> {
+        for batch in rows {
+            if let Err(e) = self.write(batch) {
+                self.abandon();
+                return Err(e);
+            }
+        }
+        self.finish()
     }
 
     /// Writes rows that lack their partition columns into the partition given:
@@ -110,48 +150,152 @@ impl Sink {
             return Ok(());
         }
         let rows = align(batch, &data_schema(&self.schema, &self.partition_columns))?;
-        self.write_partition(partition.iter().map(|(_, v)| v.clone()).collect(), &rows)
+        self.put(partition.iter().map(|(_, v)| v.clone()).collect(), rows)
     }
 
-    fn write_partition(&mut self, key: Vec<Option<String>>, rows: &RecordBatch) -> Result<()> {
-        if !self.open.contains_key(&key) {
-            let file = self.start(&key)?;
+    /// What this sink holds in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let open: usize = self.open.values().map(|f| f.writer.memory_size()).sum();
+        self.waiting_bytes + self.held_bytes + open
+    }
+
+    /// Data files that are open now.
+    pub fn n_open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Writes what takes most memory. `false`: there is nothing.
+    pub fn release(&mut self) -> Result<bool> {
+        let held = self.held.iter().max_by_key(|(_, h)| h.bytes).map(|(k, h)| (h.bytes, k.clone()));
+        let open = self.open.iter().map(|(k, f)| (f.writer.memory_size(), k)).max();
+        let open = open.filter(|(bytes, _)| *bytes > 0).map(|(bytes, k)| (bytes, k.clone()));
+        let (held_bytes, open_bytes) = (held.as_ref().map_or(0, |h| h.0), open.as_ref().map_or(0, |o| o.0));
+        if self.waiting_bytes > held_bytes.max(open_bytes) {
+            self.part_waiting()?;
+        } else if let Some((_, key)) = held.filter(|_| held_bytes >= open_bytes) {
+            self.write_held(&key)?;
+        } else if let Some((_, key)) = open {
+            // A row group ends early: memory is bounded, the file goes on.
+            let file = self.open.get_mut(&key).expect("the key was just found");
+            file.writer.flush().map_err(Error::writing(&self.folder.join(&file.path)))?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Closes the largest open file.
+    pub fn close_largest(&mut self) -> Result<()> {
+        let largest = self.open.iter().max_by_key(|(_, f)| f.size_bytes()).map(|(k, _)| k.clone());
+        match largest.and_then(|key| self.open.remove(&key)) {
+            Some(file) => self.close(file),
+            None => Ok(()),
+        }
+    }
+
+    fn part_waiting(&mut self) -> Result<()> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        (self.n_waiting, self.waiting_bytes) = (0, 0);
+        let batch = match waiting.len() {
+            0 => return Ok(()),
+            1 => waiting.swap_remove(0),
+            _ => concat_batches(&self.schema, &waiting)?,
+        };
+        drop(waiting);
+        for (key, rows) in split(&batch, &self.partition_columns)? {
+            self.put(key, rows)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: Key, rows: RecordBatch) -> Result<()> {
+        let has_room = self.open.contains_key(&key) || self.open.len() < self.options.open_files;
+        // What is sorted is written again from memory: it takes half.
+        let (hold, limit) = match self.options.sort_by.is_empty() {
+            true => (!has_room, self.options.memory_bytes),
+            false => (true, self.options.memory_bytes / 2),
+        };
+        if hold {
+            let bytes = rows.get_array_memory_size();
+            let held = self.held.entry(key).or_default();
+            held.batches.push(rows);
+            held.bytes += bytes;
+            self.held_bytes += bytes;
+        } else {
+            self.append(&key, &rows)?;
+        }
+        while self.memory_bytes() > limit && self.release()? {}
+        Ok(())
+    }
+
+    fn write_held(&mut self, key: &Key) -> Result<()> {
+        let Some(Held { batches, bytes }) = self.held.remove(key) else { return Ok(()) };
+        self.held_bytes -= bytes;
+        if self.options.sort_by.is_empty() {
+            return batches.iter().try_for_each(|rows| self.append(key, rows));
+        }
+        let order = order(&batches, &self.options.sort_by)?;
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
+        for places in order.chunks(SORTED_ROWS) {
+            self.append(key, &interleave_record_batch(&batches, places)?)?;
+        }
+        // The next run begins a row group of its own.
+        if let Some(file) = self.open.get_mut(key) {
+            file.writer.flush().map_err(Error::writing(&self.folder.join(&file.path)))?;
+        }
+        Ok(())
+    }
+
+    /// Appends rows to the partition's file, and closes it at the target size.
+    fn append(&mut self, key: &Key, rows: &RecordBatch) -> Result<()> {
+        if !self.open.contains_key(key) {
+            while self.open.len() >= self.options.open_files.max(1) {
+                self.close_largest()?;
+            }
+            let file = self.start(key)?;
             self.open.insert(key.clone(), file);
         }
-        let file = self.open.get_mut(&key).expect("opened above");
-        file.writer.write(rows)?;
+        let file = self.open.get_mut(key).expect("opened above");
+        file.writer.write(rows).map_err(Error::writing(&self.folder.join(&file.path)))?;
         file.n_rows += rows.num_rows() as u64;
-        if file.writer.bytes_written() as u64 + file.writer.in_progress_size() as u64
-            >= self.options.target_file_bytes
-        {
-            let file = self.open.remove(&key).expect("opened above");
+        if file.size_bytes() >= self.options.target_file_bytes {
+            let file = self.open.remove(key).expect("opened above");
             self.close(file)?;
         }
         Ok(())
     }
 
-    fn start(&self, key: &[Option<String>]) -> Result<OpenFile> {
+    fn start(&self, key: &Key) -> Result<OpenFile> {
         let mut path = String::new();
         let partition: Vec<(String, Option<String>)> =
             self.partition_columns.iter().cloned().zip(key.iter().cloned()).collect();
         for (name, value) in &partition {
-            let value = value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__");
-            path.push_str(&format!("{}={}/", file_safe(name), file_safe(value)));
+            path.push_str(&folder_name(name, value.as_deref()));
+            path.push('/');
         }
-        fs::create_dir_all(self.folder.join(&path))?;
+        let folder = self.folder.join(&path);
+        fs::create_dir_all(&folder).map_err(Error::io("created", &folder))?;
         path.push_str(&format!("part-{}.zstd.parquet", uuid::Uuid::now_v7()));
-        let file = File::create(self.folder.join(&path))?;
+        let at = self.folder.join(&path);
+        let file = File::create(&at).map_err(Error::io("created", &at))?;
         let schema = data_schema(&self.schema, &self.partition_columns);
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(&schema, &self.options)?))?;
+        let writer = ArrowWriter::try_new(file, schema, Some(properties())).map_err(Error::writing(&at))?;
         Ok(OpenFile { writer, path, partition, n_rows: 0 })
     }
 
     fn close(&mut self, file: OpenFile) -> Result<()> {
         let OpenFile { mut writer, path, partition, n_rows } = file;
-        let metadata = writer.finish()?;
-        let file = writer.inner();
-        file.sync_all()?;
-        let size_bytes = file.metadata()?.len();
+        let at = self.folder.join(&path);
+        let closed = (|| {
+            let metadata = writer.finish().map_err(Error::writing(&at))?;
+            let file = writer.inner();
+            file.sync_all().map_err(Error::io("made durable", &at))?;
+            let size_bytes = file.metadata().map_err(Error::io("looked at", &at))?.len();
+            Ok::<_, Error>((metadata, size_bytes))
+        })();
+        let (metadata, size_bytes) = closed.inspect_err(|_| {
+            let _ = fs::remove_file(&at);
+        })?;
         let schema = data_schema(&self.schema, &self.partition_columns);
         let stats = stats_json(&schema, &metadata, n_rows).to_string();
         self.done.push(AddFile { path, partition_values: partition, size_bytes, n_rows, stats });
@@ -159,6 +303,10 @@ impl Sink {
     }
 
     fn close_all(&mut self) -> Result<()> {
+        self.part_waiting()?;
+        let mut keys: Vec<_> = self.held.keys().cloned().collect();
+        keys.sort();
+        keys.iter().try_for_each(|key| self.write_held(key))?;
         let mut keys: Vec<_> = self.open.keys().cloned().collect();
         keys.sort();
         for key in keys {
@@ -168,20 +316,23 @@ impl Sink {
         Ok(())
     }
 
-    /// Closes everything and makes it durable.
+    /// Closes everything and makes it durable; on failure nothing is left.
     pub fn finish(mut self) -> Result<Vec<AddFile>> {
-        self.close_all()?;
-        let mut folders: Vec<PathBuf> = self
-            .done
-            .iter()
-            .filter_map(|a| self.folder.join(&a.path).parent().map(Path::to_path_buf))
-            .collect();
-        folders.sort();
-        folders.dedup();
-        for folder in folders {
-            File::open(&folder)?.sync_all()?;
+        let closed = self.close_all().and_then(|()| {
+            let folders: BTreeSet<PathBuf> = self
+                .done
+                .iter()
+                .flat_map(|a| Path::new(&a.path).ancestors().skip(1).map(|f| self.folder.join(f)))
+                .collect();
+            folders.iter().try_for_each(|f| sync_folder(f))
+        });
+        match closed {
+            Ok(()) => Ok(std::mem::take(&mut self.done)),
+            Err(e) => {
+                self.abandon();
+                Err(e)
+            }
         }
-        Ok(std::mem::take(&mut self.done))
     }
 
     /// Gives up: removes what was written.
@@ -201,7 +352,7 @@ pub fn remove_files(folder: &Path, files: &[AddFile]) {
 }
 
 /// A table's columns less those that are in the folder names.
-fn data_schema(schema: &Schema, partition_columns: &[String]) -> SchemaRef {
+pub(crate) fn data_schema(schema: &Schema, partition_columns: &[String]) -> SchemaRef {
     Arc::new(Schema::new(
         schema
             .fields()
@@ -212,29 +363,16 @@ fn data_schema(schema: &Schema, partition_columns: &[String]) -> SchemaRef {
     ))
 }
 
-fn properties(schema: &Schema, options: &SinkOptions) -> Result<WriterProperties> {
-    let mut builder = WriterProperties::builder()
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(1 << 20))
-        .set_created_by(concat!("lakegate ", env!("CARGO_PKG_VERSION")).to_string());
-    // Row numbers are all different: a dictionary of them is only work.
-    builder = builder.set_column_dictionary_enabled(ColumnPath::from("_row"), false);
-    let sorting: Vec<_> = options
-        .sort_by
-        .iter()
-        .filter_map(|c| schema.index_of(c).ok())
-        .map(|i| parquet::file::metadata::SortingColumn {
-            column_idx: i as i32,
-            descending: false,
-            nulls_first: false,
-        })
-        .collect();
-    if !sorting.is_empty() {
-        builder = builder.set_sorting_columns(Some(sorting));
-    }
-    Ok(builder.build())
+        .set_created_by(concat!("lakegate ", env!("CARGO_PKG_VERSION")).to_string())
+        // Row numbers are all different: a dictionary of them is only work.
+        .set_column_dictionary_enabled(ColumnPath::from("_row"), false)
+        .build()
 }
 
 /// Brings a batch to a schema: columns by name, missing ones null.
@@ -254,27 +392,31 @@ pub fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-/// Rows in the order of some columns, nulls last; as they are where none is named.
-pub fn sorted(batch: RecordBatch, by: &[String]) -> Result<RecordBatch> {
-    let keys: Vec<arrow::compute::SortColumn> = by
-        .iter()
-        .filter_map(|c| batch.column_by_name(c))
-        .map(|values| arrow::compute::SortColumn {
-            values: values.clone(),
+/// Where the rows of some batches are, as batch and row, in the order of some
+/// columns, nulls last; as they are where no column is named.
+fn order(batches: &[RecordBatch], by: &[String]) -> Result<Vec<(usize, usize)>> {
+    let places: Vec<(usize, usize)> =
+        batches.iter().enumerate().flat_map(|(b, rows)| (0..rows.num_rows()).map(move |r| (b, r))).collect();
+    let mut keys = Vec::new();
+    for column in by {
+        let parts: Option<Vec<&dyn Array>> =
+            batches.iter().map(|b| b.column_by_name(column).map(|a| a.as_ref() as &dyn Array)).collect();
+        // A partition column is the same in all rows.
+        let Some(parts) = parts.filter(|p| !p.is_empty()) else { continue };
+        keys.push(arrow::compute::SortColumn {
+            values: concat(&parts)?,
             options: Some(arrow::compute::SortOptions { descending: false, nulls_first: false }),
-        })
-        .collect();
+        });
+    }
     if keys.is_empty() {
-        return Ok(batch);
+        return Ok(places);
     }
     let order = arrow::compute::lexsort_to_indices(&keys, None)?;
-    Ok(take_record_batch(&batch, &order)?)
+    Ok(order.values().iter().map(|&i| places[i as usize]).collect())
 }
 
-/// A partition's values, as Delta spells them, and its rows less those columns.
-type Part = (Vec<Option<String>>, RecordBatch);
-
-fn split(batch: &RecordBatch, partition_columns: &[String]) -> Result<Vec<Part>> {
+/// Rows by partition, less the partition columns.
+fn split(batch: &RecordBatch, partition_columns: &[String]) -> Result<Vec<(Key, RecordBatch)>> {
     if partition_columns.is_empty() {
         return Ok(vec![(Vec::new(), batch.clone())]);
     }
@@ -294,7 +436,7 @@ fn split(batch: &RecordBatch, partition_columns: &[String]) -> Result<Vec<Part>>
     if groups.len() == 1 {
         return Ok(vec![(value(0)?, data)]);
     }
-    let mut parts: Vec<(u32, Part)> = groups
+    let mut parts: Vec<(u32, (Key, RecordBatch))> = groups
         .into_values()
         .map(|indices| {
             let first = indices[0];
@@ -314,31 +456,35 @@ fn partition_value(array: &ArrayRef, row: usize) -> Result<Option<String>> {
     let text = match array.data_type() {
         DataType::Timestamp(..) => {
             let us = array.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().value(row);
-            let t = jiff::Timestamp::from_microsecond(us)
-                .map_err(|e| Error::new(Code::DoesNotFit, e.to_string()))?;
-            t.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
+            civil(us)?.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
         }
-        _ => arrow::util::display::array_value_to_string(array, row)?,
+        _ => {
+            let format = FormatOptions::default().with_display_error(false);
+            let value = ArrayFormatter::try_new(array, &format)?.value(row).try_to_string();
+            value.map_err(|e| Error::new(Code::DoesNotFit, format!("a value names no partition: {e}")))?
+        }
     };
     Ok(Some(text).filter(|t| !t.is_empty()))
 }
 
-/// A folder name that every file system takes.
+/// The folder of a partition, a name that every file system takes. It is for
+/// people alone: the commit says which values a file's rows have.
+fn folder_name(column: &str, value: Option<&str>) -> String {
+    let value = value.unwrap_or("__HIVE_DEFAULT_PARTITION__");
+    let mut name = format!("{}={}", file_safe(column), file_safe(value));
+    name.truncate(FOLDER_NAME);
+    name
+}
+
 fn file_safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => out.push(c),
-            _ => {
-                let mut b = [0; 4];
-                for byte in c.encode_utf8(&mut b).bytes() {
-                    out.push_str(&format!("%{byte:02X}"));
-                }
-            }
+    for b in text.bytes() {
+        match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(b as char),
+            _ => out.push_str(&format!("%{b:02X}")),
         }
     }
-    // A value such as `..` must not become a step upwards.
-    if out.chars().all(|c| c == '.') { out.replace('.', "%2E") } else { out.chars().take(200).collect() }
+    out
 }
 
 /// Delta's per-file statistics, from the Parquet footer.
@@ -451,36 +597,36 @@ fn big_endian(bytes: &[u8]) -> i128 {
 fn spell(t: &DataType, bound: Bound, greatest: bool) -> Option<Value> {
     Some(match (t, bound) {
         (DataType::Date32, Bound::Int(d)) => {
-            let ts = jiff::Timestamp::from_second(d as i64 * 86_400).ok()?;
-            ts.strftime("%Y-%m-%d").to_string().into()
+            civil(i64::try_from(d).ok()?.checked_mul(DAY_US)?).ok()?.strftime("%Y-%m-%d").to_string().into()
         }
         (DataType::Timestamp(..), Bound::Int(us)) => {
             // Delta's readers take milliseconds: the bound is widened to them.
-            let ms = if greatest { (us as i64).div_euclid(1000) + 1 } else { (us as i64).div_euclid(1000) };
-            jiff::Timestamp::from_millisecond(ms).ok()?.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into()
+            let ms = i64::try_from(us).ok()?.div_euclid(1000) + i64::from(greatest);
+            civil(ms.checked_mul(1000)?).ok()?.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into()
         }
         (DataType::Decimal128(_, s), Bound::Int(v)) => {
-            let f = v as f64 / 10f64.powi(i32::from(*s));
-            // Only what a JSON number holds exactly is a safe bound.
-            if v.abs() > (1 << 53) {
+            // Only what a JSON number holds exactly is a safe bound: 15 digits
+            // come back as they were, over a power of ten that is a double.
+            if v.unsigned_abs() >= EXACT_DECIMAL || *s > 22 {
                 return None;
             }
-            serde_json::Number::from_f64(f)?.into()
+            serde_json::Number::from_f64(v as f64 / 10f64.powi(i32::from(*s)))?.into()
         }
         (_, Bound::Int(v)) => i64::try_from(v).ok()?.into(),
         (_, Bound::Float(f)) => serde_json::Number::from_f64(f)?.into(),
         (_, Bound::Bool(b)) => b.into(),
         (_, Bound::Text(bytes)) => {
             let text = std::str::from_utf8(&bytes).ok()?;
-            if text.chars().count() <= STATS_TEXT {
-                text.into()
-            } else {
-                let mut cut: String = text.chars().take(STATS_TEXT).collect();
-                if greatest {
-                    cut.push(char::MAX);
-                }
-                cut.into()
+            let Some((mut at, _)) = text.char_indices().nth(STATS_TEXT) else { return Some(text.into()) };
+            if !greatest {
+                return Some(text[..at].into());
             }
+            // The tie-breaker must be greater than what it stands for.
+            at += text[at..].chars().take_while(|c| *c == char::MAX).map(char::len_utf8).sum::<usize>();
+            format!("{}{}", &text[..at], char::MAX).into()
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 //! A statement that only projects and filters, deterministically, is
 //! *row-wise*: what becomes of a row depends on nothing but that row. Such a
 //! transform is evaluated batch by batch, in bounded memory, and its rows keep
-//! their numbers. Every other statement runs over the whole file at once.
+//! their numbers. Every other statement runs over the whole file at once, whose
+//! rows are [`Held`] until then.
 //!
 //! This module must not look at tables of the lake: heavy SQL belongs to models.
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::{MemTable, provider_as_source};
@@ -22,15 +24,20 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::{SessionStateDefaults, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateDefaults, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
-use datafusion::physical_plan::{PhysicalExpr, collect};
+use datafusion::physical_plan::{PhysicalExpr, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::Statement as Sql;
+use futures::StreamExt;
 use lakegate_domain::{Code, Failure};
 
 use crate::layout::ROW;
+
+mod held;
+
+pub use held::Held;
 
 /// The name under which a statement sees the file's rows.
 const INPUT: &str = "input";
@@ -55,10 +62,33 @@ pub struct Transform {
 /// What a statement over a whole file may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// For sorting, grouping and joining; beyond it they spill.
+    /// For the rows that wait and, in its other three quarters, for sorting,
+    /// grouping and joining them; beyond it either spills.
     pub memory_bytes: usize,
     /// Where they spill to; it must exist.
     pub spill_dir: PathBuf,
+}
+
+/// The rows that a statement over a whole file yields, batch by batch.
+pub struct Output {
+    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+    n_rows: i64,
+}
+
+impl Output {
+    /// The next rows: the output columns and `_row`, which counts from 1.
+    ///
+    /// # Errors
+    /// LG401 with the reason; LG601 where spilling finds no space.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        let Some(batch) = self.stream.next().await.transpose().map_err(failed)? else { return Ok(None) };
+        let n = batch.num_rows() as i64;
+        let mut columns = batch.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from_iter_values(self.n_rows + 1..=self.n_rows + n)));
+        self.n_rows += n;
+        RecordBatch::try_new(self.schema.clone(), columns).map(Some).map_err(|e| bug(e.to_string()))
+    }
 }
 
 /// One stage of a row-wise statement; each sees the batch of the one before.
@@ -173,55 +203,36 @@ impl Transform {
         }
     }
 
-    /// Evaluates the statement over all rows of one file. `_row` of the result
-    /// counts its rows from 1; a row-wise statement keeps the real numbers.
+    /// Evaluates the statement over all rows of one file, which may be read more
+    /// than once.
     ///
     /// # Errors
     /// LG401 with the reason; LG601 where spilling finds no space.
-    pub async fn run(&self, batches: Vec<RecordBatch>, limits: &Limits) -> Result<Vec<RecordBatch>, Failure> {
-        if self.is_row_wise() {
-            return batches.iter().map(|b| self.apply(b)).collect();
-        }
-        let mut row_field: FieldRef = Arc::new(Field::new(ROW, DataType::Int64, true));
-        let mut rows = Vec::with_capacity(batches.len());
-        for batch in &batches {
-            let (input, _, field) = self.split(batch)?;
-            row_field = field;
-            rows.push(input);
-        }
-        drop(batches);
-        let table = MemTable::try_new(self.input.clone(), vec![rows]).map_err(failed)?;
+    pub async fn run(&self, rows: Held) -> Result<Output, Failure> {
+        let limits = rows.limits().clone();
+        let row = Arc::new(Field::new(ROW, DataType::Int64, true));
+        let rows = rows.scanned_as(self.input.clone())?;
+        let table = StreamingTable::try_new(self.input.clone(), vec![rows]).map_err(failed)?;
         let plan = reading_from(&self.plan, Arc::new(table)).map_err(failed)?;
 
+        let memory_bytes = limits.memory_bytes / 4 * 3;
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
             .with_disk_manager_builder(
-                DiskManagerBuilder::default()
-                    .with_mode(DiskManagerMode::Directories(vec![limits.spill_dir.clone()])),
+                DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![limits.spill_dir])),
             )
             .build_arc()
             .map_err(failed)?;
         let mut state = self.state.clone();
         // What sorts keep back must not eat a small limit.
-        let reserve = (limits.memory_bytes / 8).clamp(64 << 10, MAX_SORT_RESERVE_BYTES);
+        let reserve = (memory_bytes / 8).clamp(64 << 10, MAX_SORT_RESERVE_BYTES);
         state.config_mut().options_mut().execution.sort_spill_reservation_bytes = reserve;
         // `now()` is the time of this run, not of the compilation.
         state.mark_start_execution();
         let physical = state.create_physical_plan(&plan).await.map_err(failed)?;
         let context = Arc::new(TaskContext::from(&state).with_runtime(runtime));
-        let out = collect(physical, context).await.map_err(failed)?;
-
-        let schema = self.with_row(row_field);
-        let mut next = 1;
-        out.into_iter()
-            .map(|batch| {
-                let n = batch.num_rows() as i64;
-                let mut columns = batch.columns().to_vec();
-                columns.push(Arc::new(Int64Array::from_iter_values(next..next + n)));
-                next += n;
-                RecordBatch::try_new(schema.clone(), columns).map_err(|e| bug(e.to_string()))
-            })
-            .collect()
+        let stream = execute_stream(physical, context).map_err(failed)?;
+        Ok(Output { stream, schema: self.with_row(row), n_rows: 0 })
     }
 
     /// Parts a batch into the statement's input and its row numbers.

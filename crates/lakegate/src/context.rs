@@ -83,12 +83,18 @@ pub async fn open_ledger(storage: &Path) -> Result<Store, Failure> {
 
 /// A ledger error as a failure of the work at hand.
 pub fn ledger(e: lakegate_state::Error) -> Failure {
+    use lakegate_state::Error;
+    let code = match &e {
+        Error::Full { .. } => Code::DiskFull,
+        Error::NewerVersion { .. } | Error::Corrupt { .. } => Code::Ledger,
+        Error::LeaseLost { .. } | Error::NotOpen { .. } => Code::Conflict,
+        _ => Code::Storage,
+    };
     let mut message = e.to_string();
     if let Some(source) = std::error::Error::source(&e) {
         message = format!("{message} ({source})");
     }
-    let full = message.contains("database or disk is full");
-    Failure::new(if full { Code::DiskFull } else { Code::Storage }, message)
+    Failure::new(code, message)
 }
 
 /// The clock.

@@ -1,22 +1,26 @@
 //! Landed files to accepted jobs: list, route, settle, receive, accept,
 //! dispose.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lakegate_domain::model::{Dataset, Lake};
+use lakegate_domain::model::{After, Dataset, Lake};
 use lakegate_domain::route::{self, Groups, Routed};
-use lakegate_domain::{DatasetName, Failure};
+use lakegate_domain::{Code, DatasetName, Failure};
 use lakegate_land::{Seen, Settler, Wanted, archive_folder, dispose, ensure, list};
 use lakegate_state::{Accepted, Arrival, Known, RawRef, Sighting, Stray, StrayReason};
 
+use crate::abreast;
 use crate::context::{Context, ledger, now};
 use crate::failpoint;
 
 /// Files received and accepted at a time.
 const RECEIVE_FILES: usize = 1000;
+
+/// When a file that changed while it was read is looked at again, at the least.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// One landing folder and the datasets that share it.
 struct Zone {
@@ -25,12 +29,19 @@ struct Zone {
     datasets: Vec<Arc<Dataset>>,
     inner: Vec<PathBuf>,
     known: HashMap<String, Known>,
+    /// Whether the known names were compared with today's routes.
+    routed: bool,
+    /// Landed files that could not be archived or deleted, as long as this
+    /// process lives.
+    stuck: HashSet<String>,
 }
 
 /// Finds and takes landed files, round after round.
 pub struct Intake {
     zones: Vec<Zone>,
     settler: Settler,
+    /// Datasets whose tables the ledger was compared with.
+    abreast: HashSet<DatasetName>,
 }
 
 /// What a round came to.
@@ -51,6 +62,17 @@ pub struct Round {
 }
 
 impl Round {
+    /// This and what another zone came to.
+    fn with(&self, zone: Round) -> Round {
+        let mut all = self.clone();
+        all.add(zone);
+        all.n_strays += self.n_strays;
+        all.n_waiting += self.n_waiting;
+        all.next = [all.next, self.next].into_iter().flatten().min();
+        all
+    }
+
+    /// Adds a later round; what waits and what is unmatched is as that one says.
     pub fn add(&mut self, other: Round) {
         self.n_listed = other.n_listed;
         self.n_queued += other.n_queued;
@@ -82,19 +104,22 @@ impl Intake {
             let key = zone_key(&ctx.lake, &folder);
             let inner = folders.iter().filter(|f| **f != folder && f.starts_with(&folder)).cloned().collect();
             let known = ctx.block(ctx.store.known(&key))?;
-            zones.push(Zone { folder, key, datasets, inner, known });
+            let stuck = HashSet::new();
+            zones.push(Zone { folder, key, datasets, inner, known, routed: false, stuck });
         }
-        Ok(Self { zones, settler: Settler::new() })
+        Ok(Self { zones, settler: Settler::new(), abreast: HashSet::new() })
     }
 
     /// Looks through all zones once and takes what is new and settled; where
     /// `touched` paths are given, only through the zones that hold one.
+    /// `accepted` is told what the round came to, after each batch.
     pub fn round(
         &mut self,
         ctx: &Context,
         renamed_in: &HashSet<PathBuf>,
         only: Option<&DatasetName>,
         touched: Option<&[PathBuf]>,
+        accepted: &dyn Fn(&Round),
     ) -> Result<Round, Failure> {
         let mut total = Round::default();
         for i in 0..self.zones.len() {
@@ -107,16 +132,8 @@ impl Intake {
             if only.is_some_and(|d| !self.zones[i].datasets.iter().any(|x| &x.name == d)) {
                 continue;
             }
-            let one = self.zone(ctx, i, renamed_in, only)?;
-            total.n_listed += one.n_listed;
-            total.n_queued += one.n_queued;
-            total.n_touched += one.n_touched;
-            total.n_duplicates += one.n_duplicates;
-            total.n_ignored += one.n_ignored;
-            total.n_strays += one.n_strays;
-            total.n_waiting += one.n_waiting;
-            total.next = [total.next, one.next].into_iter().flatten().min();
-            total.warnings.extend(one.warnings);
+            let one = self.zone(ctx, i, renamed_in, only, &|now| accepted(&total.with(now.clone())))?;
+            total = total.with(one);
         }
         Ok(total)
     }
@@ -127,6 +144,7 @@ impl Intake {
         at: usize,
         renamed_in: &HashSet<PathBuf>,
         only: Option<&DatasetName>,
+        accepted: &dyn Fn(&Round),
     ) -> Result<Round, Failure> {
         let zone = &mut self.zones[at];
         let mut round = Round::default();
@@ -141,11 +159,25 @@ impl Intake {
             round.warnings.push(format!("{}: {}", p.path.display(), p.message));
             strays.push(Stray { path, reason: StrayReason::Unreadable, detail: p.message, size_bytes: 0 });
         }
+        let today = SystemTime::now();
+        let disposing: HashMap<DatasetName, (Arc<Dataset>, PathBuf)> = zone
+            .datasets
+            .iter()
+            .filter(|d| d.after != After::Keep)
+            .map(|d| (d.name.clone(), (d.clone(), archive_folder(&ctx.lake.storage, &d.name, today))))
+            .collect();
         let mut routes: HashMap<String, (Arc<Dataset>, Groups)> = HashMap::new();
         let mut new: Vec<Seen> = Vec::new();
         for seen in listing.files {
-            let known = zone.known.get(&seen.path);
-            if known.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
+            if let Some(owner) = zone.owner(&seen)
+                && (zone.routed || !zone.has_moved(&owner, &seen))
+            {
+                if only.is_none_or(|d| *d == *owner)
+                    && let Some((dataset, folder)) = disposing.get(&*owner)
+                {
+                    // A kill or a failure has left it.
+                    zone.dispose(&seen, dataset.after, folder, &mut round);
+                }
                 continue;
             }
             match route::route(&zone.datasets, &seen.path) {
@@ -179,15 +211,24 @@ impl Intake {
                 }
             }
         }
+        zone.routed |= only.is_none();
         let now_ns = now().0 * 1_000_000;
         let sifted = self.settler.sift(&zone.folder, new, renamed_in, now_ns, &|s| routes[&s.path].0.settle);
         round.n_waiting = sifted.n_waiting;
         round.next = sifted.next;
+        for seen in &sifted.settled {
+            let name = &routes[&seen.path].0.name;
+            if !self.abreast.contains(name) {
+                abreast::check(ctx, name)?;
+                self.abreast.insert(name.clone());
+            }
+        }
         for batch in sifted.settled.chunks(RECEIVE_FILES) {
             if ctx.stopping() {
                 break;
             }
-            take(ctx, zone, batch, &routes, &mut round, &mut strays)?;
+            take(ctx, zone, batch, &routes, &disposing, &mut round, &mut strays)?;
+            accepted(&round);
         }
         round.n_strays = strays.len();
         if only.is_none() {
@@ -197,9 +238,35 @@ impl Intake {
     }
 }
 
+impl Zone {
+    /// The dataset that has taken exactly this file, by its name, size and time.
+    fn owner(&self, seen: &Seen) -> Option<Arc<DatasetName>> {
+        let known = self.known.get(&seen.path)?;
+        (known.size_bytes == seen.size_bytes && known.mtime_ns == seen.mtime_ns)
+            .then(|| known.dataset.clone())
+    }
+
+    /// Whether today's routes give the file to another dataset.
+    fn has_moved(&self, owner: &DatasetName, seen: &Seen) -> bool {
+        matches!(route::route(&self.datasets, &seen.path), Routed::To(d, _) if d.name != *owner)
+    }
+
+    /// Archives or deletes a landed file whose bytes are the lake's own. What
+    /// cannot be is said once and left alone.
+    fn dispose(&mut self, seen: &Seen, after: After, folder: &Path, round: &mut Round) {
+        if self.stuck.contains(&seen.path) {
+            return;
+        }
+        if let Err(warning) = dispose(seen, after, folder) {
+            round.warnings.push(warning);
+            self.stuck.insert(seen.path.clone());
+        }
+    }
+}
+
 /// The zone's name in the ledger: relative where it lies in the lake's folder,
 /// so that a lake may be moved.
-pub fn zone_key(lake: &Lake, folder: &std::path::Path) -> String {
+pub fn zone_key(lake: &Lake, folder: &Path) -> String {
     folder.strip_prefix(&lake.root).unwrap_or(folder).to_string_lossy().into_owned()
 }
 
@@ -209,6 +276,7 @@ fn take(
     zone: &mut Zone,
     batch: &[Seen],
     routes: &HashMap<String, (Arc<Dataset>, Groups)>,
+    disposing: &HashMap<DatasetName, (Arc<Dataset>, PathBuf)>,
     round: &mut Round,
     strays: &mut Vec<Stray>,
 ) -> Result<(), Failure> {
@@ -216,18 +284,19 @@ fn take(
         .iter()
         .map(|seen| {
             let dataset = &routes[&seen.path].0;
-            Wanted { dataset: &dataset.name, seen: seen.clone(), on_change: dataset.on_change }
+            Wanted { dataset: &dataset.name, seen: seen.clone(), after: dataset.after }
         })
         .collect();
-    let received = ctx.raw.receive(wanted, &|_, _| false);
+    let received = ctx.raw.receive(wanted);
     ctx.failpoints.pass(failpoint::RECEIVED);
     let mut arrivals = Vec::new();
     let mut taken: Vec<Seen> = Vec::new();
+    let mut failed: Option<Failure> = None;
     for outcome in received {
         match outcome {
             Ok(r) => {
                 let (dataset, groups) = &routes[&r.seen.path];
-                let Some(raw) = r.raw else { continue };
+                let raw = r.raw;
                 arrivals.push(Arrival {
                     dataset: dataset.name.clone(),
                     landing: zone.key.clone(),
@@ -250,10 +319,15 @@ fn take(
                 taken.push(r.seen);
             }
             Err((seen, failure)) => match failure.code {
-                // A full disk stops the intake; the next round tries again.
-                lakegate_domain::Code::DiskFull | lakegate_domain::Code::Storage => return Err(failure),
+                // A full disk stops the intake, once what was received is accepted;
+                // the next round tries again.
+                Code::DiskFull | Code::Storage => failed = Some(failure),
                 // It changes or vanishes: the next round sees what became of it.
-                lakegate_domain::Code::Changed => round.n_waiting += 1,
+                Code::Changed => {
+                    round.n_waiting += 1;
+                    let again = routes[&seen.path].0.settle.max(LOOK_AGAIN);
+                    round.next = Some(round.next.map_or(again, |next| next.min(again)));
+                }
                 _ => {
                     round.warnings.push(failure.to_string());
                     strays.push(Stray {
@@ -268,6 +342,7 @@ fn take(
     }
     let accepted = ctx.runtime.block_on(ctx.store.accept(&arrivals, now())).map_err(ledger)?;
     ctx.failpoints.pass(failpoint::ACCEPTED);
+    let mut names: HashMap<&DatasetName, Arc<DatasetName>> = HashMap::new();
     for ((accepted, arrival), seen) in accepted.iter().zip(&arrivals).zip(&taken) {
         let file_id = match accepted {
             Accepted::Queued { file_id, .. } => {
@@ -289,20 +364,25 @@ fn take(
         };
         zone.known.insert(
             arrival.sighting.path.clone(),
-            Known { size_bytes: seen.size_bytes, mtime_ns: seen.mtime_ns, file_id: *file_id },
+            Known {
+                size_bytes: seen.size_bytes,
+                mtime_ns: seen.mtime_ns,
+                file_id: *file_id,
+                dataset: names
+                    .entry(&arrival.dataset)
+                    .or_insert_with(|| arrival.dataset.clone().into())
+                    .clone(),
+            },
         );
+        // What could not be disposed of may be another file by now.
+        zone.stuck.remove(&arrival.sighting.path);
     }
     // Its bytes are the lake's own now: the landed file has done its work.
-    let mut folders: BTreeMap<&DatasetName, PathBuf> = BTreeMap::new();
-    for (arrival, seen) in arrivals.iter().zip(&taken) {
-        let dataset = &routes[&seen.path].0;
-        let folder = folders
-            .entry(&dataset.name)
-            .or_insert_with(|| archive_folder(&ctx.lake.storage, &arrival.dataset, SystemTime::now()));
-        if let Err(warning) = dispose(seen, dataset.after, folder) {
-            round.warnings.push(warning);
+    for seen in &taken {
+        if let Some((dataset, folder)) = disposing.get(&routes[&seen.path].0.name) {
+            zone.dispose(seen, dataset.after, folder, round);
         }
     }
     ctx.failpoints.pass(failpoint::DISPOSED);
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }

@@ -2,6 +2,7 @@
 //! what happened to messages and exit codes. The only place where landing,
 //! ledger and tables meet.
 
+mod abreast;
 mod cli;
 mod commands;
 mod context;

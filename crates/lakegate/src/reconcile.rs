@@ -79,6 +79,12 @@ pub fn maintain(ctx: &Context, only: Option<&TableName>, kinds: Kinds) -> Upkeep
     }
     if kinds.raw && only.is_none() && !ctx.stopping() {
         done.part("raw bytes", |done| raw(ctx, kinds.dry_run, done));
+        if let Some(keep) = ctx.lake.upkeep.keep_runs.filter(|_| !kinds.dry_run) {
+            done.part("the ledger", |_| {
+                while ctx.block(ctx.store.forget_history(now().plus(-(keep.as_millis() as i64))))? {}
+                Ok(())
+            });
+        }
     }
     done
 }
@@ -259,7 +265,7 @@ fn bundle(
             })
         })
         .collect();
-    ctx.block(ctx.store.move_raw(&moves, now()))?;
+    ctx.block(ctx.store.move_raw(&moves))?;
     for pack in group {
         ctx.raw.remove(pack)?;
     }

@@ -87,6 +87,7 @@ pub fn replay(
     only: &[FileId],
     progress: &dyn Fn(usize, usize),
 ) -> Result<Replayed, Failure> {
+    crate::abreast::check(ctx, &dataset.name)?;
     settle(ctx, dataset)?;
     let unfinished =
         ctx.block(ctx.store.unfinished_swaps())?.into_iter().find(|swap| swap.dataset == dataset.name);
@@ -142,7 +143,7 @@ fn once(
         && replayed.is_whole()
     {
         ctx.failpoints.pass(failpoint::REPLAYED);
-        ctx.block(ctx.store.finish_replay(&dataset.name, outcomes, commits, run, now()))?;
+        ctx.block(ctx.store.finish_replay(&dataset.name, outcomes, commits, run))?;
     }
     ctx.block(ctx.store.end_run(run, status, replayed.n_files as u64, replayed.n_rows, error, now()))?;
     result.map(|_| replayed)

@@ -167,7 +167,7 @@ impl Worker {
                     setback.job = setback.job.or(only);
                     self.singly.remove(lane);
                 }
-                self.retry(ctx, lane, &setback)?;
+                self.retry(ctx, lane, run, &setback)?;
                 self.end(ctx, run, &worked, Some(&setback.failure))?;
                 worked.setback = Some(setback.failure);
             }
@@ -176,7 +176,7 @@ impl Worker {
         Ok(Some(worked))
     }
 
-    fn retry(&self, ctx: &Context, lane: &LaneName, setback: &Setback) -> Result<(), Failure> {
+    fn retry(&self, ctx: &Context, lane: &LaneName, run: RunId, setback: &Setback) -> Result<(), Failure> {
         let Setback { failure, job } = setback;
         tracing::warn!(lane = %lane, "{failure}");
         // A failure that is no file's fault delays the lane's first job, and with
@@ -200,7 +200,7 @@ impl Worker {
         // Half to all of the delay: workers that failed together part.
         let jittered = delay.mul_f64(0.5 + fastrand::f64() / 2.0);
         let at = now().plus(jittered.as_millis() as i64);
-        ctx.block(ctx.store.retry(&[job.job_id], failure, at, now()))?;
+        ctx.block(ctx.store.retry(&[job.job_id], failure, run, at, now()))?;
         Ok(())
     }
 

@@ -60,13 +60,15 @@ pub struct Listing {
 /// A problem where there is no such folder and none can be made. A folder that
 /// exists is fine, however little may be done in it.
 pub fn ensure(folder: &Path) -> Result<(), Problem> {
+    if folder.is_dir() {
+        return Ok(());
+    }
     match fs::create_dir_all(folder) {
         Ok(()) => {
             // A landing folder is made again where a power cut unmakes it.
             let _ = folder.parent().map(sync_folder);
             Ok(())
         }
-        Err(_) if folder.is_dir() => Ok(()),
         Err(e) => Err(Problem::new(
             folder,
             format!("the landing folder cannot be created: {e}; create it, or change `landing:`"),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use lakegate_domain::model::{After, OnChange};
+use lakegate_domain::model::After;
 use lakegate_domain::{Code, DatasetName};
 use lakegate_land::{
     Disposed, Listing, Method, Outcome, RawBytes, RawPlace, RawStore, Received, SMALL_FILE_BYTES, Seen,
@@ -53,17 +53,14 @@ impl Lake {
         self.list().files.into_iter().find(|f| f.path == path).unwrap()
     }
 
-    fn receive_with(&self, seen: Vec<Seen>, on_change: OnChange, known: &HashSet<String>) -> Vec<Outcome> {
-        let batch = seen.into_iter().map(|seen| Wanted { dataset: &self.dataset, seen, on_change }).collect();
-        self.store.receive(batch, &|dataset, fingerprint| {
-            assert_eq!(dataset, &self.dataset);
-            known.contains(fingerprint)
-        })
+    fn receive_with(&self, seen: Vec<Seen>, after: After) -> Vec<Outcome> {
+        let batch = seen.into_iter().map(|seen| Wanted { dataset: &self.dataset, seen, after }).collect();
+        self.store.receive(batch)
     }
 
     /// Receives all that has landed.
     fn receive(&self) -> Vec<Received> {
-        let outcomes = self.receive_with(self.list().files, OnChange::Append, &HashSet::new());
+        let outcomes = self.receive_with(self.list().files, After::Keep);
         outcomes.into_iter().map(|o| o.unwrap()).collect()
     }
 
@@ -88,7 +85,7 @@ fn all_files(folder: &Path) -> Vec<String> {
 }
 
 fn place(received: &Received) -> &RawPlace {
-    received.raw.as_ref().unwrap()
+    &received.raw
 }
 
 fn bytes_of(raw: RawBytes) -> Vec<u8> {
@@ -231,7 +228,7 @@ fn a_linked_large_file_is_stored_as_what_it_names() {
     let big = vec![3; SMALL_FILE_BYTES as usize];
     fs::write(&target, &big).unwrap();
     std::os::unix::fs::symlink(&target, lake.landing().join("a.bin")).unwrap();
-    let outcome = lake.receive_with(lake.list().files, OnChange::Replace, &HashSet::new()).remove(0).unwrap();
+    let outcome = lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
     fs::remove_file(&target).unwrap();
     assert_eq!(bytes_of(lake.store.open_verified(place(&outcome), &outcome.fingerprint).unwrap()), big);
 }
@@ -310,9 +307,9 @@ fn datasets_never_share_a_pack_and_answers_keep_their_order() {
         .files
         .into_iter()
         .enumerate()
-        .map(|(i, seen)| Wanted { dataset: [&two, &one][i % 2], seen, on_change: OnChange::Append })
+        .map(|(i, seen)| Wanted { dataset: [&two, &one][i % 2], seen, after: After::Keep })
         .collect();
-    let outcomes = lake.store.receive(batch, &|_, _| false);
+    let outcomes = lake.store.receive(batch);
     for (i, outcome) in outcomes.iter().enumerate() {
         let received = outcome.as_ref().unwrap();
         assert_eq!(received.seen.path, format!("{i}.csv"));
@@ -338,35 +335,18 @@ fn packs_are_cut_by_bytes() {
 }
 
 #[test]
-fn known_bytes_are_not_stored_again() {
-    let lake = Lake::new();
-    let big = vec![5; SMALL_FILE_BYTES as usize + 1];
-    lake.land("big.bin", &big);
-    lake.land("small.csv", "small");
-    let known = HashSet::from([blake3_of(&big), blake3_of(b"small")]);
-    let outcomes = lake.receive_with(lake.list().files, OnChange::Append, &known);
-    for outcome in outcomes {
-        let received = outcome.unwrap();
-        assert_eq!(received.raw, None);
-        assert!(known.contains(&received.fingerprint));
-    }
-    assert_eq!(lake.stored(), [""; 0]);
-}
-
-#[test]
 fn a_large_file_is_a_pack_of_its_own() {
     use std::os::unix::fs::MetadataExt;
-    for (on_change, linked) in
-        [(OnChange::Replace, true), (OnChange::Append, false), (OnChange::Ignore, false)]
-    {
+    // Where the landed file stays, nobody may write to the raw bytes through it.
+    for (after, linked) in [(After::Keep, false), (After::Archive, true), (After::Delete, true)] {
         let lake = Lake::new();
         let big = vec![9; SMALL_FILE_BYTES as usize];
         let landed = lake.land("deep/big one.bin", &big);
-        let received = lake.receive_with(lake.list().files, on_change, &HashSet::new()).remove(0).unwrap();
+        let received = lake.receive_with(lake.list().files, after).remove(0).unwrap();
         let place = place(&received);
         assert_eq!((place.method, place.offset, place.stored_bytes), (Method::Whole, 0, SMALL_FILE_BYTES));
         assert!(place.pack.ends_with("-big one.bin"), "{}", place.pack);
-        assert_eq!(fs::metadata(&landed).unwrap().nlink() == 2, linked, "{on_change:?}");
+        assert_eq!(fs::metadata(&landed).unwrap().nlink() == 2, linked, "{after:?}");
 
         fs::remove_file(&landed).unwrap();
         let raw = lake.store.open_verified(place, &received.fingerprint).unwrap();
@@ -379,8 +359,7 @@ fn a_large_file_is_a_pack_of_its_own() {
 fn a_linked_file_that_is_overwritten_in_place_is_seen() {
     let lake = Lake::new();
     let landed = lake.land("big.bin", vec![9; SMALL_FILE_BYTES as usize]);
-    let received =
-        lake.receive_with(lake.list().files, OnChange::Replace, &HashSet::new()).remove(0).unwrap();
+    let received = lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
     let mut file = File::options().write(true).open(&landed).unwrap();
     file.write_all(b"other").unwrap();
     let failure = lake.store.open_verified(place(&received), &received.fingerprint).unwrap_err();
@@ -405,7 +384,7 @@ fn one_files_failure_is_no_others() {
     assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
     fs::remove_file(at("vanished")).unwrap();
 
-    let outcomes = lake.receive_with(seen, OnChange::Append, &HashSet::new());
+    let outcomes = lake.receive_with(seen, After::Keep);
     let codes: Vec<_> = outcomes
         .iter()
         .map(|o| match o {
@@ -436,7 +415,7 @@ fn a_store_that_cannot_be_written_fails_every_file_and_leaves_nothing() {
     lake.land("b.bin", vec![0; SMALL_FILE_BYTES as usize]);
     // In the place of the team's folder, as rights do not stop every user.
     fs::write(lake.store.folder().join("harbour"), "").unwrap();
-    for outcome in lake.receive_with(lake.list().files, OnChange::Append, &HashSet::new()) {
+    for outcome in lake.receive_with(lake.list().files, After::Keep) {
         let (_, failure) = outcome.unwrap_err();
         assert_eq!(failure.code, Code::Storage, "{failure}");
     }
@@ -484,8 +463,8 @@ fn a_full_disk_is_said_so_and_leaves_nothing() {
     let mut noise = |n: usize| std::iter::repeat_with(|| random.u8(..)).take(n).collect::<Vec<_>>();
     lake.land("large.bin", noise(SMALL_FILE_BYTES as usize + 1));
     lake.land("small.bin", noise(3 << 20));
-    for on_change in [OnChange::Append, OnChange::Replace] {
-        for outcome in lake.receive_with(lake.list().files, on_change, &HashSet::new()) {
+    for after in [After::Keep, After::Archive] {
+        for outcome in lake.receive_with(lake.list().files, after) {
             let (_, failure) = outcome.unwrap_err();
             assert_eq!(failure.code, Code::DiskFull, "{failure}");
         }
@@ -504,8 +483,7 @@ fn another_file_system_is_copied_to_and_archived_to() {
     lake.store = RawStore::open(disk.0.path().join("raw")).unwrap();
     let big = vec![1; SMALL_FILE_BYTES as usize];
     lake.land("big.bin", &big);
-    let received =
-        lake.receive_with(lake.list().files, OnChange::Replace, &HashSet::new()).remove(0).unwrap();
+    let received = lake.receive_with(lake.list().files, After::Archive).remove(0).unwrap();
     assert_eq!(bytes_of(lake.store.open_verified(place(&received), &received.fingerprint).unwrap()), big);
 
     let archived = dispose(&received.seen, After::Archive, &disk.0.path().join("archive")).unwrap();
@@ -729,14 +707,11 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     // A landed file's own time must not make its link look old.
     let big = lake.landing().join("big.bin");
     File::options().write(true).open(&big).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    let kept: Vec<_> = lake
-        .receive_with(lake.list().files, OnChange::Replace, &HashSet::new())
-        .into_iter()
-        .map(|o| o.unwrap())
-        .collect();
-    lake.land("a.csv", "orphan");
-    let orphans = lake.receive_with(lake.list().files, OnChange::Replace, &HashSet::new());
+    // Received twice: what the ledger accepted is the second time's.
+    let orphans = lake.receive_with(lake.list().files, After::Archive);
     assert!(orphans.iter().all(Result::is_ok));
+    let kept: Vec<_> =
+        lake.receive_with(lake.list().files, After::Archive).into_iter().map(|o| o.unwrap()).collect();
     let day = lake.store.folder().join(&place(&kept[0]).pack).parent().unwrap().to_path_buf();
     fs::write(day.join("01890a5d-ac96-774b-bcce-b302099a8057.zip.part"), "half").unwrap();
     // Somebody's own notes are not Lakegate's to remove.
@@ -747,15 +722,32 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     let referenced: HashSet<_> = kept.iter().map(|r| place(r).pack.clone()).collect();
     let now = SystemTime::now();
     let swept = lake.store.sweep(&referenced, HOUR, now).unwrap();
-    assert_eq!((swept.n_parts, swept.n_orphans, swept.freed_bytes, swept.n_kept), (0, 0, 0, 5));
+    assert_eq!((swept.n_parts, swept.n_orphans, swept.freed_bytes), (0, 0, 0));
+    assert_eq!(lake.stored().len(), 5);
     assert!(!past.exists() && day.exists());
 
     let swept = lake.store.sweep(&referenced, HOUR, now + 2 * HOUR).unwrap();
-    assert_eq!((swept.n_parts, swept.n_orphans, swept.n_kept), (1, 2, 2));
-    assert!(swept.freed_bytes > SMALL_FILE_BYTES && swept.kept_bytes > SMALL_FILE_BYTES);
+    assert_eq!((swept.n_parts, swept.n_orphans), (1, 2));
+    assert!(swept.freed_bytes > SMALL_FILE_BYTES);
+    assert_eq!(lake.stored().len(), 2);
     assert_eq!(swept.problems, []);
     assert!(day.join("README.part").exists());
     for file in &kept {
+        lake.store.open_verified(place(file), &file.fingerprint).unwrap();
+    }
+}
+
+#[test]
+fn a_ledger_that_was_restored_does_not_cost_the_bytes_received_since() {
+    let lake = Lake::new();
+    lake.land("a.csv", "a");
+    let known = lake.receive();
+    lake.land("b.csv", "b");
+    let since = lake.receive();
+    let referenced = HashSet::from([place(&known[0]).pack.clone()]);
+    let swept = lake.store.sweep(&referenced, HOUR, SystemTime::now() + 2 * HOUR).unwrap();
+    assert_eq!((swept.n_orphans, swept.problems.len()), (0, 1));
+    for file in &since {
         lake.store.open_verified(place(file), &file.fingerprint).unwrap();
     }
 }
@@ -766,7 +758,7 @@ fn a_lost_ledger_does_not_cost_the_raw_bytes() {
     lake.land("a.csv", "a");
     let received = lake.receive();
     let swept = lake.store.sweep(&HashSet::new(), HOUR, SystemTime::now() + 2 * HOUR).unwrap();
-    assert_eq!((swept.n_orphans, swept.n_kept, swept.problems.len()), (0, 1, 1));
+    assert_eq!((swept.n_orphans, swept.problems.len()), (0, 1));
     lake.store.open_verified(place(&received[0]), &received[0].fingerprint).unwrap();
 }
 
@@ -782,8 +774,7 @@ fn ten_thousand_small_files_and_a_hundred_thousand_names() {
     }
     let files = lake.list().files;
     let start = Instant::now();
-    let n =
-        lake.receive_with(files, OnChange::Append, &HashSet::new()).into_iter().filter(Result::is_ok).count();
+    let n = lake.receive_with(files, After::Keep).into_iter().filter(Result::is_ok).count();
     println!("received {n} files of 8 kB in {:?}, packs {:?}", start.elapsed(), lake.stored().len());
 
     for i in 0..90_000 {

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use lakegate_domain::model::{OnChange, SameBytes};
-use lakegate_domain::{DatasetName, LaneName, RunId};
+use lakegate_domain::{DatasetName, LaneName, RunId, Seq};
 use lakegate_state::{Arrival, CommitRecord, Limits, Millis, Outcome, RawRef, Sighting, Store, TableRows};
 
 const BATCH: usize = 1000;
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             table: dataset.table("positions"),
             version: batch as i64,
             lane: lane.clone(),
-            seq: claim.last_seq(),
+            seq: claim.jobs.last().map_or(Seq(0), |job| job.seq),
             n_files: BATCH as u32,
             n_rows: 100 * BATCH as u64,
             n_added: 1,

@@ -9,26 +9,37 @@
 //! | new, otherwise                             |             | queued |
 //! | known, the bytes of its latest file        |             | touched |
 //! | known, the bytes that were ignored before  | `ignore`    | touched |
+//! | known, other bytes, its latest file parked | `ignore`    | as for `replace`: nothing was loaded that could stay |
 //! | known, other bytes                         | `ignore`    | ignored |
 //! | known, other bytes                         | `append`    | queued |
 //! | known, other bytes                         | `replace`   | queued; earlier files of the path go when it is committed, parked ones at once |
 //!
 //! *Live* is a file that is queued, leased, committed or parked. A path whose
 //! latest file belongs to another dataset (its route has changed) is new to
-//! this one. A duplicate stays one even when its original is replaced later:
-//! its bytes were in the tables when it came.
+//! this one, unless this one still holds an earlier file of it and replaces.
+//! When a file is replaced, one of its duplicates takes its place: see
+//! `originals`.
+//!
+//! Landing a file again also brings its bytes again: a touched file's are kept
+//! where they were received last, and a duplicate gives its own to an original
+//! that is parked or whose bytes are no longer kept. A file that was parked for
+//! want of its bytes (LG204) is queued again then, and is not known as long as
+//! it is parked: if it still lies there, it is read again.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use lakegate_domain::job::FileState;
 use lakegate_domain::model::{OnChange, SameBytes};
-use lakegate_domain::{DatasetName, FileId, LaneName, Seq};
+use lakegate_domain::{Code, DatasetName, FileId, LaneName, Seq};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use crate::bulk;
 use crate::error::Result;
-use crate::intern::{self, Ids};
+use crate::intern::{self, Ids, parse_dataset};
+use crate::originals;
+use crate::parked::{Filter, requeue};
 use crate::raw::RawRef;
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
@@ -43,13 +54,15 @@ pub struct Sighting {
 }
 
 /// What a zone's name was like when it was last seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     pub size_bytes: u64,
     pub mtime_ns: i64,
     /// The file whose bytes were seen: for a change that was ignored, the
     /// ignored file.
     pub file_id: FileId,
+    /// The dataset that took it.
+    pub dataset: Arc<DatasetName>,
 }
 
 /// A file whose bytes are safe in the raw store and whose dataset is known.
@@ -88,6 +101,9 @@ struct Seen {
     file_id: i64,
     dataset_id: i64,
     fingerprint: String,
+    /// The file that waits for a person: this one, or the one that it is a
+    /// duplicate of.
+    parked: Option<i64>,
 }
 
 struct Path {
@@ -117,21 +133,37 @@ struct NewJob {
 }
 
 impl Store {
-    /// Every name that the zone has shown, as it was last seen.
+    /// Every name that the zone has shown, as it was last seen; without those
+    /// that wait for their bytes.
     pub async fn known(&self, landing: &str) -> Result<HashMap<String, Known>> {
         let rows = sqlx::query(
-            "select p.path, p.size_bytes, p.mtime_ns, p.seen_file_id from paths p \
-             join zones z on z.zone_id = p.zone_id where z.landing = ?",
+            "select p.path, p.size_bytes, p.mtime_ns, p.seen_file_id, d.dataset from paths p \
+             join zones z on z.zone_id = p.zone_id join files f on f.file_id = p.seen_file_id \
+             join datasets d on d.dataset_id = f.dataset_id left join failures e on e.failure_id = f.failure_id \
+             where z.landing = ? and not (f.state = 'parked' and coalesce(e.code, '') = ?)",
         )
         .bind(landing)
+        .bind(Code::RawMissing.id())
         .fetch_all(self.readers())
         .await?;
         let mut known = HashMap::with_capacity(rows.len());
+        // One name for all the files of a dataset: there may be millions.
+        let mut datasets: HashMap<String, Arc<DatasetName>> = HashMap::new();
         for row in rows {
+            let dataset: &str = row.try_get(4)?;
+            let dataset = match datasets.get(dataset) {
+                Some(name) => name.clone(),
+                None => {
+                    let name = Arc::new(parse_dataset(dataset)?);
+                    datasets.insert(dataset.to_string(), name.clone());
+                    name
+                }
+            };
             let entry = Known {
                 size_bytes: unsigned(row.try_get(1)?),
                 mtime_ns: row.try_get(2)?,
                 file_id: FileId(row.try_get(3)?),
+                dataset,
             };
             known.insert(row.try_get(0)?, entry);
         }
@@ -169,11 +201,14 @@ struct Desk<'a> {
     originals: HashMap<usize, i64>,
     /// The first live file of this call with these bytes.
     new_originals: HashMap<(i64, &'a str), i64>,
-    /// Parked files by path and dataset.
-    parked: HashMap<(i64, i64), Vec<i64>>,
+    /// Live files by path and dataset, and whether they are parked.
+    earlier: HashMap<(i64, i64), Vec<(i64, bool)>>,
     /// Parked files that a file of this call replaces, with that file.
     replaced: Vec<(i64, i64)>,
     replaced_ids: HashSet<i64>,
+    /// Files whose bytes this call brings again, with the arrival that does, and
+    /// whether the new place counts even where the old one may be good.
+    brought: Vec<(i64, usize, bool)>,
     files: Vec<NewFile>,
     file_ids: Ids,
     path_ids: Ids,
@@ -190,9 +225,10 @@ impl<'a> Desk<'a> {
             paths: HashMap::new(),
             originals: HashMap::new(),
             new_originals: HashMap::new(),
-            parked: HashMap::new(),
+            earlier: HashMap::new(),
             replaced: Vec::new(),
             replaced_ids: HashSet::new(),
+            brought: Vec::new(),
             files: Vec::new(),
             file_ids: Ids::begin(conn, "file").await?,
             path_ids: Ids::begin(conn, "path").await?,
@@ -211,7 +247,7 @@ impl<'a> Desk<'a> {
         }
         desk.look_up_paths(conn).await?;
         desk.look_up_originals(conn).await?;
-        desk.look_up_parked(conn).await?;
+        desk.look_up_earlier(conn).await?;
         Ok(desk)
     }
 
@@ -228,9 +264,11 @@ impl<'a> Desk<'a> {
         let rows = bulk::fetch(
             conn,
             "with v (i, zone_id, path) as (values $rows) \
-             select v.i, p.path_id, l.file_id, l.dataset_id, l.fingerprint, s.file_id, s.dataset_id, s.fingerprint \
+             select v.i, p.path_id, l.file_id, l.dataset_id, l.fingerprint, \
+             case when l.state = 'parked' then l.file_id when o.state = 'parked' then o.file_id end, \
+             s.file_id, s.dataset_id, s.fingerprint \
              from v left join paths p on p.zone_id = v.zone_id and p.path = v.path \
-             left join files l on l.file_id = p.latest_file_id \
+             left join files l on l.file_id = p.latest_file_id left join files o on o.file_id = l.of_file_id and l.state = 'duplicate' \
              left join files s on s.file_id = p.seen_file_id",
             3,
             &all,
@@ -242,10 +280,18 @@ impl<'a> Desk<'a> {
         for row in rows {
             let Some(path_id) = row.try_get::<Option<i64>, _>(1)? else { continue };
             let arrival = &self.arrivals[row.try_get::<i64, _>(0)? as usize];
-            let latest =
-                Seen { file_id: row.try_get(2)?, dataset_id: row.try_get(3)?, fingerprint: row.try_get(4)? };
-            let seen =
-                Seen { file_id: row.try_get(5)?, dataset_id: row.try_get(6)?, fingerprint: row.try_get(7)? };
+            let latest = Seen {
+                file_id: row.try_get(2)?,
+                dataset_id: row.try_get(3)?,
+                fingerprint: row.try_get(4)?,
+                parked: row.try_get(5)?,
+            };
+            let seen = Seen {
+                file_id: row.try_get(6)?,
+                dataset_id: row.try_get(7)?,
+                fingerprint: row.try_get(8)?,
+                parked: None,
+            };
             let key = (self.zone(arrival), arrival.sighting.path.as_str());
             self.paths.insert(key, Path { path_id, latest, seen, sighted: None });
         }
@@ -285,11 +331,11 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    async fn look_up_parked(&mut self, conn: &mut Connection) -> Result<()> {
+    async fn look_up_earlier(&mut self, conn: &mut Connection) -> Result<()> {
         let mut paths: Vec<i64> = self
             .arrivals
             .iter()
-            .filter(|a| a.on_change == OnChange::Replace)
+            .filter(|a| a.on_change != OnChange::Append)
             .filter_map(|a| self.paths.get(&(self.zone(a), a.sighting.path.as_str())))
             .map(|p| p.path_id)
             .collect();
@@ -297,8 +343,8 @@ impl<'a> Desk<'a> {
         paths.dedup();
         let rows = bulk::fetch(
             conn,
-            "with v (path_id) as (values $rows) select f.path_id, f.dataset_id, f.file_id from v \
-             join files f on f.path_id = v.path_id and f.live = 1 and f.state = 'parked'",
+            "with v (path_id) as (values $rows) select f.path_id, f.dataset_id, f.file_id, f.state = 'parked' \
+             from v join files f on f.path_id = v.path_id and f.live = 1",
             1,
             &paths,
             |b, path_id| {
@@ -307,7 +353,8 @@ impl<'a> Desk<'a> {
         )
         .await?;
         for row in rows {
-            self.parked.entry((row.try_get(0)?, row.try_get(1)?)).or_default().push(row.try_get(2)?);
+            let live = (row.try_get(2)?, row.try_get(3)?);
+            self.earlier.entry((row.try_get(0)?, row.try_get(1)?)).or_default().push(live);
         }
         Ok(())
     }
@@ -323,17 +370,25 @@ impl<'a> Desk<'a> {
         path.sighted = Some(index);
         if path.latest.dataset_id != dataset_id {
             let path_id = path.path_id;
+            if arrival.on_change == OnChange::Replace && self.holds(path_id, dataset_id) {
+                return Ok(self.replace(index, path_id));
+            }
             return self.take_new(conn, index, Some(path_id)).await;
         }
         if path.latest.fingerprint == arrival.fingerprint {
             path.seen = path.latest.clone();
+            self.brought.push((path.latest.file_id, index, true));
             return Ok(Accepted::Touched { file_id: FileId(path.latest.file_id) });
         }
         let (path_id, latest) = (path.path_id, path.latest.file_id);
         match arrival.on_change {
+            OnChange::Ignore if path.latest.parked.is_some_and(|f| !self.replaced_ids.contains(&f)) => {
+                Ok(self.replace(index, path_id))
+            }
             OnChange::Ignore
                 if path.seen.dataset_id == dataset_id && path.seen.fingerprint == arrival.fingerprint =>
             {
+                self.brought.push((path.seen.file_id, index, true));
                 Ok(Accepted::Touched { file_id: FileId(path.seen.file_id) })
             }
             OnChange::Ignore => {
@@ -341,17 +396,31 @@ impl<'a> Desk<'a> {
                 self.show(index, path_id, file_id, false);
                 Ok(Accepted::Ignored { file_id: FileId(file_id), of: FileId(latest) })
             }
-            OnChange::Append => Ok(self.queue(index, path_id, false)),
-            OnChange::Replace => {
-                let answer = self.queue(index, path_id, true);
-                let Accepted::Queued { file_id, .. } = answer else { return Ok(answer) };
-                for parked in self.parked.remove(&(path_id, dataset_id)).unwrap_or_default() {
-                    self.replaced.push((parked, file_id.0));
-                    self.replaced_ids.insert(parked);
-                }
-                Ok(answer)
+            OnChange::Append => Ok(self.queue(index, path_id, false).1),
+            OnChange::Replace => Ok(self.replace(index, path_id)),
+        }
+    }
+
+    /// Whether the dataset holds, or is about to hold, a file of the path.
+    fn holds(&self, path_id: i64, dataset_id: i64) -> bool {
+        self.earlier.contains_key(&(path_id, dataset_id))
+            || self
+                .files
+                .iter()
+                .any(|f| f.path_id == path_id && f.dataset_id == dataset_id && f.job.is_some())
+    }
+
+    /// Queues a file that takes the place of its path's earlier ones: of those
+    /// that are parked at once.
+    fn replace(&mut self, index: usize, path_id: i64) -> Accepted {
+        let dataset_id = self.dataset(&self.arrivals[index]);
+        let (file_id, answer) = self.queue(index, path_id, true);
+        for (earlier, parked) in self.earlier.get(&(path_id, dataset_id)).into_iter().flatten() {
+            if *parked && self.replaced_ids.insert(*earlier) {
+                self.replaced.push((*earlier, file_id));
             }
         }
+        answer
     }
 
     /// A name that is new to the dataset.
@@ -371,9 +440,10 @@ impl<'a> Desk<'a> {
         if let Some(of) = original {
             let file_id = self.file(index, path_id, FileState::Duplicate, false, Some(of), None);
             self.show(index, path_id, file_id, true);
+            self.brought.push((of, index, false));
             return Ok(Accepted::Duplicate { file_id: FileId(file_id), of: FileId(of) });
         }
-        Ok(self.queue(index, path_id, false))
+        Ok(self.queue(index, path_id, false).1)
     }
 
     /// The earliest live file of the dataset with the arrival's bytes.
@@ -404,7 +474,7 @@ impl<'a> Desk<'a> {
         Ok(found.or_else(|| self.new_originals.get(&(dataset_id, fingerprint)).copied()))
     }
 
-    fn queue(&mut self, index: usize, path_id: i64, replaces: bool) -> Accepted {
+    fn queue(&mut self, index: usize, path_id: i64, replaces: bool) -> (i64, Accepted) {
         let arrival = &self.arrivals[index];
         let dataset_id = self.dataset(arrival);
         let (lane_id, last_seq) =
@@ -414,7 +484,7 @@ impl<'a> Desk<'a> {
         let file_id = self.file(index, path_id, FileState::Queued, replaces, None, Some(job));
         self.new_originals.entry((dataset_id, &arrival.fingerprint)).or_insert(file_id);
         self.show(index, path_id, file_id, true);
-        Accepted::Queued { file_id: FileId(file_id), seq: Seq(job.seq) }
+        (file_id, Accepted::Queued { file_id: FileId(file_id), seq: Seq(job.seq) })
     }
 
     fn file(
@@ -437,8 +507,12 @@ impl<'a> Desk<'a> {
     fn show(&mut self, index: usize, path_id: i64, file_id: i64, stands: bool) {
         let arrival = &self.arrivals[index];
         let key = (self.zone(arrival), arrival.sighting.path.as_str());
-        let seen =
-            Seen { file_id, dataset_id: self.dataset(arrival), fingerprint: arrival.fingerprint.clone() };
+        let seen = Seen {
+            file_id,
+            dataset_id: self.dataset(arrival),
+            fingerprint: arrival.fingerprint.clone(),
+            parked: None,
+        };
         let path = self.paths.entry(key).or_insert_with(|| Path {
             path_id,
             latest: seen.clone(),
@@ -521,12 +595,35 @@ impl<'a> Desk<'a> {
             },
         )
         .await?;
+        bulk::execute(
+            conn,
+            "with v (file_id, pack, pack_offset, stored_bytes, method, anyway) as (values $rows) \
+             update files set pack = v.pack, pack_offset = v.pack_offset, stored_bytes = v.stored_bytes, \
+             method = v.method, raw_gone = 0 from v where files.file_id = v.file_id \
+             and (v.anyway = 1 or files.state = 'parked' or files.raw_gone = 1)",
+            6,
+            &self.brought,
+            |b, (file_id, index, anyway)| {
+                let raw = &self.arrivals[*index].raw;
+                b.put(*file_id).put(raw.pack.as_str()).put(signed(raw.offset));
+                b.put(signed(raw.stored_bytes)).put(raw.method.as_str()).put(i64::from(*anyway));
+            },
+        )
+        .await?;
         for (lane_id, last_seq) in self.lanes.values() {
             intern::set_last_seq(conn, *lane_id, *last_seq).await?;
         }
         self.file_ids.end(conn).await?;
         self.path_ids.end(conn).await?;
-        self.job_ids.end(conn).await
+        self.job_ids.end(conn).await?;
+        if !self.brought.is_empty() {
+            // What waited for its bytes alone need not wait for a person.
+            let file_ids = self.brought.iter().map(|(file_id, ..)| FileId(*file_id)).collect();
+            let filter = Filter { file_ids, code: Some(Code::RawMissing), ..Filter::default() };
+            requeue(conn, &filter, false, now).await?;
+        }
+        let gone: Vec<i64> = self.replaced.iter().map(|(file_id, _)| *file_id).collect();
+        originals::succeed(conn, &gone, now).await
     }
 }
 

@@ -13,6 +13,10 @@ pub enum Error {
     #[error("the ledger cannot {doing}; look at the disk it is on, then start again")]
     Io { doing: String, source: sqlx::Error },
 
+    /// The ledger cannot grow.
+    #[error("the disk that the ledger is on is full")]
+    Full { source: sqlx::Error },
+
     /// Another process has been writing for longer than one waits.
     #[error("the ledger is in use by another process; wait for it to end, or stop it")]
     Busy { source: sqlx::Error },
@@ -20,7 +24,7 @@ pub enum Error {
     /// A newer Lakegate wrote this ledger.
     #[error(
         "the ledger {path} was written by a newer lakegate (its version is {found}, this program knows up to \
-         {known}); use that lakegate, or restore the ledger from a backup"
+         {known}); use that lakegate, or restore the ledger and the tables of the same backup"
     )]
     NewerVersion { path: String, found: i64, known: i64 },
 
@@ -37,7 +41,7 @@ pub enum Error {
     NotOpen { job_id: i64, result: String },
 
     /// The ledger contradicts itself or was edited by hand.
-    #[error("the ledger is damaged: {message}; restore it from a backup")]
+    #[error("the ledger is damaged: {message}; restore the ledger and the tables of the same backup")]
     Corrupt { message: String },
 }
 
@@ -45,17 +49,13 @@ impl Error {
     pub(crate) fn corrupt(message: impl Into<String>) -> Self {
         Error::Corrupt { message: message.into() }
     }
-
-    /// Whether the same call may succeed a moment later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Busy { .. })
-    }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match sqlite::trouble(&error) {
             sqlite::Trouble::Busy => Error::Busy { source: error },
+            sqlite::Trouble::Full => Error::Full { source: error },
             sqlite::Trouble::Damaged => Error::Corrupt { message: error.to_string() },
             sqlite::Trouble::Other => Error::Io { doing: "be read or written".into(), source: error },
         }

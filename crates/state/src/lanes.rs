@@ -62,13 +62,6 @@ pub struct Claim {
     pub jobs: Vec<Job>,
 }
 
-impl Claim {
-    /// The seq that a commit of the whole claim carries.
-    pub fn last_seq(&self) -> Seq {
-        self.jobs.last().map_or(Seq(0), |job| job.seq)
-    }
-}
-
 /// A lane with open jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneWork {
@@ -135,6 +128,15 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// The last seq that the lane has handed out; 0 where it has handed out none.
+    pub async fn last_seq(&self, lane: &LaneName) -> Result<Seq> {
+        let row = sqlx::query("select last_seq from lanes where lane = ?")
+            .bind(&lane.0)
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(Seq(row.map(|r| r.try_get(0)).transpose()?.unwrap_or(0)))
     }
 
     /// Takes the lane's lease, if it is free, has ended or is ours already, and

@@ -13,7 +13,7 @@
 //! | [`parked`]   | which files wait for a person |
 //! | [`files`]    | everything about a file; how datasets stand |
 //! | [`replay`]   | the files that a table is made of |
-//! | [`tables`]   | commits and pinned schemas |
+//! | [`tables`]   | commits, and how many rows files bring |
 //! | [`raw`]      | where the bytes are kept |
 //! | [`strays`]   | what no dataset takes |
 //! | [`runs`]     | recorded executions |
@@ -25,6 +25,7 @@ mod error;
 pub mod files;
 mod intern;
 pub mod lanes;
+mod originals;
 pub mod outcomes;
 pub mod parked;
 pub mod raw;
@@ -47,5 +48,5 @@ pub use replay::{Replayable, Swap};
 pub use runs::RunStatus;
 pub use store::{Millis, Store};
 pub use strays::{Stray, StrayReason, StrayRow};
-pub use system::{ColumnKind, Rows, SYSTEM_TABLES, SystemColumn, SystemTable};
-pub use tables::{CommitRecord, Pin};
+pub use system::{ColumnKind, Cursor, Page, SYSTEM_TABLES, SystemColumn, SystemTable};
+pub use tables::CommitRecord;

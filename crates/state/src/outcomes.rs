@@ -11,6 +11,7 @@ use crate::bulk;
 use crate::error::{Error, Result};
 use crate::intern::Tables;
 use crate::lanes::{held, replaced_files};
+use crate::originals;
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
 use crate::tables::{CommitRecord, record};
@@ -74,6 +75,7 @@ impl Store {
         &self,
         jobs: &[i64],
         failure: &Failure,
+        run: RunId,
         not_before: Millis,
         now: Millis,
     ) -> Result<()> {
@@ -92,8 +94,8 @@ impl Store {
             .await?;
             let Some(row) = row else { continue };
             let file_id = FileId(row.try_get(0)?);
-            let event =
-                Event { file_id, job_id: *job_id, run: None, attempt: row.try_get(1)?, verdict: "retry" };
+            let attempt = row.try_get(1)?;
+            let event = Event { file_id, job_id: *job_id, run: Some(run), attempt, verdict: "retry" };
             let failure_id = event.record(&mut tx, failure, now).await?;
             sqlx::query("update files set state = 'queued', since = ?, failure_id = ? where file_id = ?")
                 .bind(now.0)
@@ -156,6 +158,9 @@ impl Store {
         .bind(file_id.0)
         .execute(&mut *tx)
         .await?;
+        if newer.is_some() {
+            originals::succeed(&mut tx, &[file_id.0], now).await?;
+        }
         tx.commit().await?;
         Ok(state)
     }
@@ -361,7 +366,9 @@ async fn mark_replaced(conn: &mut Connection, replacing: &[FileId], now: Millis)
             b.put(file_id.0).put(by.0).put(now.0);
         },
     )
-    .await
+    .await?;
+    let gone: Vec<i64> = pairs.iter().map(|(file, _)| file.0).collect();
+    originals::succeed(conn, &gone, now).await
 }
 
 /// The versions of tables that a transaction's commits made, by the seq they

@@ -94,34 +94,45 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut tx = self.write().await?;
-        let redriven = choose(&mut tx, filter).await?;
-        bulk::execute(
-            &mut tx,
-            "insert into jobs (job_id, file_id, lane_id, seq, open, attempts, not_before, accepted_volume, \
+        let redriven = requeue(&mut tx, filter, accept_volume, now).await?;
+        tx.commit().await?;
+        Ok(redriven)
+    }
+}
+
+/// Gives the parked files that pass the filter new jobs, inside a transaction.
+pub(crate) async fn requeue(
+    conn: &mut Connection,
+    filter: &Filter,
+    accept_volume: bool,
+    now: Millis,
+) -> Result<Vec<FileId>> {
+    let redriven = choose(conn, filter).await?;
+    bulk::execute(
+        conn,
+        "insert into jobs (job_id, file_id, lane_id, seq, open, attempts, not_before, accepted_volume, \
              queued_at) values $rows",
-            9,
-            &redriven,
-            |b, r| {
-                b.put(r.job_id).put(r.file_id).put(r.lane_id).put(r.seq);
-                b.put(1_i64).put(0_i64).put(0_i64).put(i64::from(accept_volume)).put(now.0);
-            },
-        )
-        .await?;
-        bulk::execute(
-            &mut tx,
-            "with v (file_id, job_id, seq, since) as (values $rows) update files set state = 'queued', \
+        9,
+        &redriven,
+        |b, r| {
+            b.put(r.job_id).put(r.file_id).put(r.lane_id).put(r.seq);
+            b.put(1_i64).put(0_i64).put(0_i64).put(i64::from(accept_volume)).put(now.0);
+        },
+    )
+    .await?;
+    bulk::execute(
+        conn,
+        "with v (file_id, job_id, seq, since) as (values $rows) update files set state = 'queued', \
              job_id = v.job_id, seq = v.seq, since = v.since, failure_id = null, run_id = null from v \
              where files.file_id = v.file_id",
-            4,
-            &redriven,
-            |b, r| {
-                b.put(r.file_id).put(r.job_id).put(r.seq).put(now.0);
-            },
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(redriven.into_iter().map(|r| FileId(r.file_id)).collect())
-    }
+        4,
+        &redriven,
+        |b, r| {
+            b.put(r.file_id).put(r.job_id).put(r.seq).put(now.0);
+        },
+    )
+    .await?;
+    Ok(redriven.into_iter().map(|r| FileId(r.file_id)).collect())
 }
 
 /// The rest of a query over parked files, from `from` on.

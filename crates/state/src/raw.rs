@@ -71,7 +71,7 @@ impl Store {
 
     /// The bytes of these files have been copied elsewhere; once this returns
     /// nothing refers to the old places.
-    pub async fn move_raw(&self, moves: &[(FileId, RawRef)], _now: Millis) -> Result<()> {
+    pub async fn move_raw(&self, moves: &[(FileId, RawRef)]) -> Result<()> {
         if moves.is_empty() {
             return Ok(());
         }

@@ -102,7 +102,6 @@ impl Store {
         outcomes: &[Outcome],
         commits: &[CommitRecord],
         run: RunId,
-        _now: Millis,
     ) -> Result<()> {
         let mut tx = self.write().await?;
         let dataset_id = intern::dataset(&mut tx, dataset).await?;

@@ -28,7 +28,30 @@ impl RunStatus {
     }
 }
 
+/// Rows that one call of [`Store::forget_history`] removes at most, so that
+/// nobody waits for it.
+const FORGOTTEN_AT_A_TIME: i64 = 10_000;
+
 impl Store {
+    /// Forgets runs that ended before `before`, and failures before it that no
+    /// file waits for. Returns whether there may be more.
+    pub async fn forget_history(&self, before: Millis) -> Result<bool> {
+        let mut tx = self.write().await?;
+        let mut more = false;
+        for sql in [
+            "delete from runs where run_id in (select run_id from runs where ended_at < ? \
+             order by run_id limit ?)",
+            "delete from failures where failure_id in (select e.failure_id from failures e \
+             join files f on f.file_id = e.file_id where e.failed_at < ? \
+             and (f.failure_id is null or f.failure_id <> e.failure_id) order by e.failure_id limit ?)",
+        ] {
+            let done = sqlx::query(sql).bind(before.0).bind(FORGOTTEN_AT_A_TIME).execute(&mut *tx).await?;
+            more |= done.rows_affected() == FORGOTTEN_AT_A_TIME.unsigned_abs();
+        }
+        tx.commit().await?;
+        Ok(more)
+    }
+
     /// Records that a run of `kind` (`ingest`, `replay`, `maintain`, …) begins.
     pub async fn start_run(&self, kind: &str, dataset: Option<&DatasetName>, now: Millis) -> Result<RunId> {
         let mut tx = self.write().await?;

@@ -45,6 +45,7 @@ pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 pub(crate) async fn open(path: &Path) -> Result<(Pool, Pool)> {
     let opening = |source| match trouble(&source) {
         Trouble::Busy => Error::Busy { source },
+        Trouble::Full => Error::Full { source },
         Trouble::Damaged => Error::corrupt(format!("{} is not a ledger ({source})", path.display())),
         Trouble::Other => Error::Io { doing: format!("be opened at {}", path.display()), source },
     };
@@ -97,8 +98,10 @@ pub(crate) fn known_version() -> i64 {
     MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0)
 }
 
+#[derive(Debug)]
 pub(crate) enum Trouble {
     Busy,
+    Full,
     Damaged,
     Other,
 }
@@ -109,6 +112,7 @@ pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
     const BUSY: i64 = 5;
     const LOCKED: i64 = 6;
     const CORRUPT: i64 = 11;
+    const FULL: i64 = 13;
     const CONSTRAINT: i64 = 19;
     const NOT_A_DATABASE: i64 = 26;
     match error {
@@ -120,10 +124,25 @@ pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
             let code = e.code().and_then(|c| c.parse::<i64>().ok()).unwrap_or_default();
             match code & 0xff {
                 BUSY | LOCKED => Trouble::Busy,
+                FULL => Trouble::Full,
                 CORRUPT | CONSTRAINT | NOT_A_DATABASE => Trouble::Damaged,
                 _ => Trouble::Other,
             }
         }
         _ => Trouble::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_by_its_number() {
+        let mut conn = SqliteConnectOptions::new().pragma("max_page_count", "4").connect().await.unwrap();
+        sqlx::query("create table t (x)").execute(&mut conn).await.unwrap();
+        let full = sqlx::query("insert into t values (randomblob(100000))").execute(&mut conn).await;
+        let trouble = trouble(&full.unwrap_err());
+        assert!(matches!(trouble, Trouble::Full), "{trouble:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, Transaction};
+use sqlx::Transaction;
 
 use crate::error::Result;
 use crate::sqlite::{self, BEGIN_WRITE, Db, Pool};
@@ -37,12 +37,6 @@ impl Store {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (writer, readers) = sqlite::open(path.as_ref()).await?;
         Ok(Self { writer, readers })
-    }
-
-    /// The version of the open ledger's layout.
-    pub async fn version(&self) -> Result<i64> {
-        let row = sqlx::query("select max(version) from _sqlx_migrations").fetch_one(&self.readers).await?;
-        Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0))
     }
 
     /// Closes the connections; what was returned as done is on disk already.

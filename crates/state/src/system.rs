@@ -1,12 +1,13 @@
 //! The ledger as tables for SQL: `system.files`, `system.jobs` and so on. Their
 //! columns' descriptions are the reference that people read.
 
+use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use serde_json::Value;
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::{Error, Result};
 use crate::outcomes::ExpectationResult;
-use crate::sqlite::Row;
+use crate::sqlite::{Connection, Row};
 use crate::store::Store;
 
 /// What a column of a system table holds.
@@ -34,11 +35,23 @@ pub struct SystemTable {
     pub columns: &'static [SystemColumn],
 }
 
-/// The rows of a system table, each with a value (or null) per column.
+/// Some rows of a system table, each with a value (or null) per column.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rows {
-    pub columns: &'static [SystemColumn],
+pub struct Page {
     pub rows: Vec<Vec<Value>>,
+    /// Where the next page begins, unless this was the last.
+    pub next: Option<Cursor>,
+}
+
+/// Where a page of a system table begins: after these keys. The default is the
+/// beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor([i64; 2]);
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self([i64::MIN; 2])
+    }
 }
 
 macro_rules! table {
@@ -191,98 +204,179 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "owner" Text "Who holds it.",
         "leased_until" TimeMs "Until when, unless it is renewed.",
     },
-    table! { "pins", "The schema that each table was given when it began.",
-        "table_name" Text "The table, `team.dataset.table`.",
-        "schema_json" Text "The schema.",
-        "pinned_at" TimeMs "When.",
-    },
 ];
 
-/// The statement of a table whose rows are stored as they are shown; the two
-/// that are unfolded from JSON select `file_id, committed_at, json`.
-fn statement(table: &str) -> Option<&'static str> {
-    Some(match table {
-        "files" => {
+/// How a system table is read, page by page: each page takes so many rows of
+/// one stored table in the order of its whole key. A table without a key is read
+/// in one page; it is never long.
+struct Reading {
+    /// The stored table, its alias in the statement, and its key.
+    by: Option<(&'static str, &'static str, &'static [&'static str])>,
+    /// Rows of the stored table per page.
+    page: u32,
+    /// With `$page` for the condition that narrows it to a page.
+    statement: &'static str,
+}
+
+const PAGE: u32 = 4096;
+/// A file's details unfold to many rows.
+const PAGE_OF_DETAILS: u32 = 256;
+
+/// How a table is read; the two that are unfolded from JSON select `file_id,
+/// committed_at, json`.
+fn reading(table: &str) -> Option<Reading> {
+    let read = |by, page, statement| Some(Reading { by, page, statement });
+    match table {
+        "files" => read(
+            Some(("files", "f", &["file_id"])),
+            PAGE,
             "select f.file_id, d.dataset, z.landing, p.path, f.state, f.since, f.size_bytes, f.mtime_ns, \
              f.landed_at, f.fingerprint, f.pack, f.pack_offset, f.stored_bytes, f.method, f.raw_gone, \
              f.name_groups, f.seq, f.replaces, f.of_file_id, f.replaced_by, e.code, e.message, f.committed_at, \
              f.run_id, f.n_read, f.n_rows, f.duration_ms from files f \
              join datasets d on d.dataset_id = f.dataset_id join paths p on p.path_id = f.path_id \
              join zones z on z.zone_id = p.zone_id left join failures e on e.failure_id = f.failure_id \
-             order by f.file_id"
-        }
-        "jobs" => {
+             where $page order by f.file_id",
+        ),
+        "jobs" => read(
+            Some(("jobs", "j", &["job_id"])),
+            PAGE,
             "select j.job_id, j.file_id, d.dataset, l.lane, j.seq, \
              case when j.open = 1 then f.state else j.result end, j.attempts, \
              case when j.not_before > 0 then j.not_before end, j.accepted_volume, j.queued_at, j.closed_at \
              from jobs j join files f on f.file_id = j.file_id join lanes l on l.lane_id = j.lane_id \
-             join datasets d on d.dataset_id = f.dataset_id order by j.job_id"
-        }
-        "runs" => {
+             join datasets d on d.dataset_id = f.dataset_id where $page order by j.job_id",
+        ),
+        "runs" => read(
+            Some(("runs", "r", &["run_id"])),
+            PAGE,
             "select r.run_id, r.kind, d.dataset, r.status, r.started_at, r.ended_at, r.n_files, r.n_rows, r.error \
-             from runs r left join datasets d on d.dataset_id = r.dataset_id order by r.run_id"
-        }
-        "failures" => {
+             from runs r left join datasets d on d.dataset_id = r.dataset_id where $page order by r.run_id",
+        ),
+        "failures" => read(
+            Some(("failures", "e", &["failure_id"])),
+            PAGE,
             "select e.failure_id, e.file_id, d.dataset, p.path, e.job_id, e.run_id, e.attempt, e.code, e.message, \
              e.verdict, e.failed_at from failures e join files f on f.file_id = e.file_id \
              join paths p on p.path_id = f.path_id join datasets d on d.dataset_id = f.dataset_id \
-             order by e.failure_id"
-        }
-        "expectations" => {
+             where $page order by e.failure_id",
+        ),
+        "expectations" => read(
+            Some(("file_details", "x", &["file_id"])),
+            PAGE_OF_DETAILS,
             "select f.file_id, f.committed_at, x.expectations from file_details x \
-             join files f on f.file_id = x.file_id where x.expectations <> '[]' order by f.file_id"
-        }
-        "column_stats" => {
+             join files f on f.file_id = x.file_id where x.expectations <> '[]' and $page order by f.file_id",
+        ),
+        "column_stats" => read(
+            Some(("file_details", "x", &["file_id"])),
+            PAGE_OF_DETAILS,
             "select f.file_id, f.committed_at, x.column_stats from file_details x \
-             join files f on f.file_id = x.file_id where x.column_stats <> '' order by f.file_id"
-        }
-        "file_tables" => {
+             join files f on f.file_id = x.file_id where x.column_stats <> '' and $page order by f.file_id",
+        ),
+        "file_tables" => read(
+            Some(("file_tables", "r", &["file_id", "table_id"])),
+            PAGE,
             "select r.file_id, t.table_name, r.n_in, r.n_read, r.n_committed, r.n_quarantined, r.n_dropped, \
              r.n_duplicate from file_tables r join tables t on t.table_id = r.table_id \
-             order by r.file_id, t.table_name"
-        }
-        "commits" => {
+             where $page order by r.file_id, r.table_id",
+        ),
+        "commits" => read(
+            Some(("commits", "c", &["table_id", "version"])),
+            PAGE,
             "select t.table_name, c.version, c.lane, c.seq, c.n_files, c.n_rows, c.n_added, c.n_removed, \
              c.size_bytes, c.operation, c.committed_at from commits c join tables t on t.table_id = c.table_id \
-             order by t.table_name, c.version"
-        }
-        "lineage" => {
-            "select f.file_id, d.dataset, p.path, x.table_name, x.version, x.n_rows, f.committed_at from ( \
-               select r.file_id, t.table_name, r.version, r.n_committed as n_rows from file_tables r \
+             where $page order by c.table_id, c.version",
+        ),
+        "lineage" => read(
+            Some(("file_tables", "r", &["file_id", "table_id"])),
+            PAGE,
+            "with here as (select * from file_tables r where $page) \
+             select f.file_id, d.dataset, p.path, x.table_name, x.version, x.n_rows, f.committed_at from ( \
+               select r.file_id, t.table_name, r.version, r.n_committed as n_rows from here r \
                join tables t on t.table_id = r.table_id where r.n_committed > 0 \
                union all \
-               select r.file_id, t.table_name || '__quarantine', r.quarantine_version, r.n_quarantined \
-               from file_tables r join tables t on t.table_id = r.table_id where r.n_quarantined > 0) x \
+               select r.file_id, t.table_name || '$quarantine', r.quarantine_version, r.n_quarantined \
+               from here r join tables t on t.table_id = r.table_id where r.n_quarantined > 0) x \
              join files f on f.file_id = x.file_id join paths p on p.path_id = f.path_id \
              join datasets d on d.dataset_id = f.dataset_id where f.state = 'committed' \
-             order by f.file_id, x.table_name"
-        }
-        "strays" => {
+             order by f.file_id, x.table_name",
+        ),
+        "strays" => read(
+            None,
+            0,
             "select z.landing, s.path, s.reason, s.detail, s.size_bytes, s.since from strays s \
-             join zones z on z.zone_id = s.zone_id order by z.landing, s.path"
-        }
-        "leases" => {
+             join zones z on z.zone_id = s.zone_id order by z.landing, s.path",
+        ),
+        "leases" => read(
+            None,
+            0,
             "select l.lane, d.dataset, l.last_seq, \
              (select count(*) from jobs j where j.lane_id = l.lane_id and j.open = 1), l.owner, l.leased_until \
-             from lanes l join datasets d on d.dataset_id = l.dataset_id order by l.lane"
+             from lanes l join datasets d on d.dataset_id = l.dataset_id order by l.lane",
+        ),
+        _ => None,
+    }
+}
+
+/// The key of the page's last row, where another page follows it.
+async fn page_end(conn: &mut Connection, reading: &Reading, after: Cursor) -> Result<Option<Cursor>> {
+    let Some((table, _, key)) = reading.by else { return Ok(None) };
+    let (columns, marks) = (key.join(", "), vec!["?"; key.len()].join(", "));
+    let sql = format!(
+        "select {columns} from {table} where ({columns}) > ({marks}) order by {columns} limit 1 offset {}",
+        reading.page - 1
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for value in &after.0[..key.len()] {
+        query = query.bind(value);
+    }
+    let Some(row) = query.fetch_optional(conn).await? else { return Ok(None) };
+    let mut end = Cursor::default();
+    for (i, value) in end.0.iter_mut().enumerate().take(key.len()) {
+        *value = row.try_get(i)?;
+    }
+    Ok(Some(end))
+}
+
+/// The rows after one key, up to another.
+async fn page_rows(
+    conn: &mut Connection,
+    reading: &Reading,
+    after: Cursor,
+    end: Option<Cursor>,
+) -> Result<Vec<Row>> {
+    let mut sql = reading.statement.replace("$quarantine", QUARANTINE_SUFFIX);
+    let mut bounds: Vec<i64> = Vec::new();
+    if let Some((_, alias, key)) = reading.by {
+        let columns: Vec<String> = key.iter().map(|k| format!("{alias}.{k}")).collect();
+        let (columns, marks) = (columns.join(", "), vec!["?"; key.len()].join(", "));
+        let mut range = format!("({columns}) > ({marks})");
+        bounds.extend(&after.0[..key.len()]);
+        if let Some(end) = end {
+            range += &format!(" and ({columns}) <= ({marks})");
+            bounds.extend(&end.0[..key.len()]);
         }
-        "pins" => {
-            "select t.table_name, p.schema_json, p.pinned_at from pins p \
-             join tables t on t.table_id = p.table_id order by t.table_name"
-        }
-        _ => return None,
-    })
+        sql = sql.replace("$page", &range);
+    }
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for value in bounds {
+        query = query.bind(value);
+    }
+    Ok(query.fetch_all(conn).await?)
 }
 
 impl Store {
-    /// The whole of a system table; `None` if there is none of that name. The
-    /// rows are held in memory.
-    pub async fn system_table(&self, name: &str) -> Result<Option<Rows>> {
-        let (Some(table), Some(sql)) = (SYSTEM_TABLES.iter().find(|t| t.name == name), statement(name))
+    /// The rows of a system table that follow `after`, some thousands at most;
+    /// `None` if there is no table of that name. What is written between two
+    /// pages may be in the later one.
+    pub async fn system_page(&self, name: &str, after: Cursor) -> Result<Option<Page>> {
+        let (Some(table), Some(reading)) = (SYSTEM_TABLES.iter().find(|t| t.name == name), reading(name))
         else {
             return Ok(None);
         };
-        let found = sqlx::query(sql).fetch_all(self.readers()).await?;
+        let mut tx = self.read().await?;
+        let next = page_end(&mut tx, &reading, after).await?;
+        let found = page_rows(&mut tx, &reading, after, next).await?;
         let mut rows = Vec::with_capacity(found.len());
         for row in &found {
             match name {
@@ -291,7 +385,7 @@ impl Store {
                 _ => rows.push(values(row, table.columns)?),
             }
         }
-        Ok(Some(Rows { columns: table.columns, rows }))
+        Ok(Some(Page { rows, next }))
     }
 }
 

@@ -1,12 +1,12 @@
-//! What the ledger keeps of tables: the commits that were made, how many rows
-//! files bring, and the schemas that were pinned when a table began.
+//! What the ledger keeps of tables: the commits that were made, and how many
+//! rows files bring.
 
 use lakegate_domain::{DatasetName, LaneName, Seq, TableName};
 use sqlx::Row as _;
 
 use crate::bulk;
 use crate::error::Result;
-use crate::intern::{self, Tables, parse_table};
+use crate::intern::{self, Tables};
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
 
@@ -31,14 +31,6 @@ pub struct CommitRecord {
     pub at: Millis,
 }
 
-/// A schema that a table was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
-    pub table: TableName,
-    pub schema_json: String,
-    pub pinned_at: Millis,
-}
-
 impl Store {
     /// Records commits that no file was finished with: upkeep. A version that
     /// is known already is overwritten.
@@ -51,20 +43,15 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// The rows that the dataset's last committed files brought to one table,
-    /// newest first, at most `last_n`.
-    pub async fn committed_row_counts(
-        &self,
-        dataset: &DatasetName,
-        table: &str,
-        last_n: u32,
-    ) -> Result<Vec<u64>> {
+    /// The rows that the reader found for one table in the dataset's last
+    /// committed files, newest first, at most `last_n`.
+    pub async fn read_row_counts(&self, dataset: &DatasetName, table: &str, last_n: u32) -> Result<Vec<u64>> {
         let mut tx = self.read().await?;
         let Some(table_id) = intern::find_table(&mut tx, &dataset.table(table)).await? else {
             return Ok(Vec::new());
         };
         let rows = sqlx::query(
-            "select r.n_committed from file_tables r join files f on f.file_id = r.file_id \
+            "select r.n_read from file_tables r join files f on f.file_id = r.file_id \
              where r.table_id = ? and f.state = 'committed' order by r.file_id desc limit ?",
         )
         .bind(table_id)
@@ -72,74 +59,6 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         rows.iter().map(|row| Ok(unsigned(row.try_get(0)?))).collect()
-    }
-
-    /// The table's pinned schema, if any.
-    pub async fn pinned(&self, table: &TableName) -> Result<Option<String>> {
-        let row = sqlx::query(
-            "select p.schema_json from pins p join tables t on t.table_id = p.table_id where t.table_name = ?",
-        )
-        .bind(table.to_string())
-        .fetch_optional(self.readers())
-        .await?;
-        Ok(row.map(|r| r.try_get(0)).transpose()?)
-    }
-
-    /// Pins a schema if the pinned one is still `expected_previous` (`None`: if
-    /// there is none yet). `false`, and nothing changed, if it is another.
-    pub async fn pin(
-        &self,
-        table: &TableName,
-        schema_json: &str,
-        expected_previous: Option<&str>,
-        now: Millis,
-    ) -> Result<bool> {
-        let mut tx = self.write().await?;
-        let table_id = Tables::default().id(&mut tx, table).await?;
-        let done =
-            match expected_previous {
-                None => {
-                    sqlx::query(
-                        "insert into pins (table_id, schema_json, pinned_at) values (?, ?, ?) \
-                     on conflict (table_id) do nothing",
-                    )
-                    .bind(table_id)
-                    .bind(schema_json)
-                    .bind(now.0)
-                    .execute(&mut *tx)
-                    .await?
-                }
-                Some(previous) => sqlx::query(
-                    "update pins set schema_json = ?, pinned_at = ? where table_id = ? and schema_json = ?",
-                )
-                .bind(schema_json)
-                .bind(now.0)
-                .bind(table_id)
-                .bind(previous)
-                .execute(&mut *tx)
-                .await?,
-            };
-        tx.commit().await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Every pinned schema, by table.
-    pub async fn pins(&self) -> Result<Vec<Pin>> {
-        let rows = sqlx::query(
-            "select t.table_name, p.schema_json, p.pinned_at from pins p \
-             join tables t on t.table_id = p.table_id order by t.table_name",
-        )
-        .fetch_all(self.readers())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Pin {
-                    table: parse_table(row.try_get(0)?)?,
-                    schema_json: row.try_get(1)?,
-                    pinned_at: Millis(row.try_get(2)?),
-                })
-            })
-            .collect()
     }
 }
 

@@ -588,9 +588,10 @@ macro_rules! words {
                 let mut words = Vec::new();
                 $(
                     let doc = $crate::config::decode::prose(&[$($doc),*]);
-                    words.push(match $word {
-                        "null" => ::serde_json::json!({ "enum": ["null", null], "description": doc }),
-                        word => ::serde_json::json!({ "const": word, "description": doc }),
+                    words.push(match &[$word $(, $alias)*][..] {
+                        ["null"] => ::serde_json::json!({ "enum": ["null", null], "description": doc }),
+                        [word] => ::serde_json::json!({ "const": word, "description": doc }),
+                        words => ::serde_json::json!({ "enum": words, "description": doc }),
                     });
                 )*
                 ::schemars::json_schema!({ "description": $what, "oneOf": words })

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::decode::{Decode, Reporter, nearest, scalar, text};
 use super::diagnostic::Span;
 use super::yaml::{Content, Literal, Node};
+use crate::ids::NAME_BYTES;
 use crate::model::{self, Kind, TimeUnit};
 
 /// Declares the JSON Schema of a scalar.
@@ -57,6 +58,14 @@ pub fn as_name(text: &str) -> Option<String> {
 
 /// Reports a text that is no name; `what` says what it should be.
 pub fn check_name(name: &str, span: Span, what: &str, report: &mut Reporter) -> bool {
+    if name.len() > NAME_BYTES {
+        report.error(
+            span,
+            format!("{} letters are too many for {what}", name.len()),
+            format!("names have {NAME_BYTES} at most"),
+        );
+        return false;
+    }
     if is_name(name) {
         return true;
     }
@@ -79,6 +88,7 @@ schema!(Name, "Name", {
     "description": "A name: small letters, digits and `_`, beginning with a letter.",
     "type": "string",
     "pattern": "^[a-z][a-z0-9_]*$",
+    "maxLength": NAME_BYTES,
 });
 
 /// Bytes: `512MiB`, `1GB`, `4096B`.
@@ -131,7 +141,7 @@ impl Decode for Size {
 schema!(Size, "Size", {
     "description": "A size in bytes with its unit, such as `128MiB` or `1GB`.",
     "type": "string",
-    "pattern": "^[0-9]+(\\.[0-9]+)? ?([kKMGT]i?)?B$",
+    "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgGtT][iI]?)?[bB]$",
 });
 
 /// A span of time: `7d`, `12h`, `1h30m`, `250ms`.
@@ -513,13 +523,27 @@ impl Decode for Kind {
     }
 }
 
+/// A pattern for these words in small letters or capitals: patterns of JSON
+/// Schema have no flag for it.
+fn any_case(words: &[&str]) -> String {
+    let letter = |c: char| match c.is_ascii_alphabetic() {
+        true => format!("[{c}{}]", c.to_ascii_uppercase()),
+        false => c.to_string(),
+    };
+    let words: Vec<String> = words.iter().map(|w| w.chars().map(letter).collect()).collect();
+    format!("^({})$", words.join("|"))
+}
+
 schema!(Kind, "Type", {
     "description": "The type of a column.",
     "type": "string",
     "anyOf": [
+        // What editors offer; then what is taken as well, in capitals too.
         { "enum": ["string", "bool", "int", "int32", "float", "float32", "date", "timestamp", "json", "binary"] },
-        { "pattern": "^decimal\\( ?[0-9]+ ?(, ?[0-9]+ ?)?\\)$" },
-        { "enum": ["text", "varchar", "boolean", "int64", "bigint", "long", "integer", "double", "float64", "real", "datetime"] },
+        { "pattern": any_case(&["string", "bool", "int", "int32", "float", "float32", "date", "timestamp",
+            "json", "binary", "text", "varchar", "char", "utf8", "boolean", "int64", "bigint", "long", "integer",
+            "double", "float64", "real", "datetime", "bytes"]) },
+        { "pattern": "^([dD][eE][cC][iI][mM][aA][lL]|[nN][uU][mM][eE][rR][iI][cC]) *\\( *[0-9]+ *(, *[0-9]+ *)?\\)$" },
     ],
 });
 

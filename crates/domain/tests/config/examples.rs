@@ -48,7 +48,14 @@ fn the_examples_load() {
     assert_eq!(buoy.read.caps, Caps::default());
     let streams: Vec<_> = buoy.read.streams.iter().map(|s| (s.name.as_str(), s.format.as_ref())).collect();
     assert!(
-        matches!(streams[..], [("met", Some(Format::Csv(_))), ("waves", Some(Format::Json(_)))]),
+        matches!(
+            streams[..],
+            [
+                ("met", Some(Format::Csv(_))),
+                ("waves", Some(Format::Json(_))),
+                ("profiles", Some(Format::Netcdf(_)))
+            ]
+        ),
         "{streams:?}"
     );
     assert_eq!(buoy.tables["waves"].from.as_deref(), Some("waves"));

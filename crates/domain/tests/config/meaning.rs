@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lakegate_domain::config::{Report, schema};
 use lakegate_domain::model::{
-    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, Format, Header, Json, Kind, OnChange,
-    OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Upkeep,
+    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, Format, Header, Json, Kind, Mask,
+    Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -41,7 +41,7 @@ fn a_lake_with_everything_set() {
     let lake = lake(
         "lake: h\nstorage: ${env:STORE}/x/../y\ntimezone: europe/vienna\nteams: [b, a]\nmemory: 1GiB\n\
          batch: { files: 7, size: 1MB }\nupkeep: { target_file_size: 1GB, compact_at_files: 2, \
-         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d }\n",
+         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d, keep_runs: 1d }\n",
     );
     assert_eq!(lake.storage, Path::new("/data/store/y"));
     assert_eq!(lake.timezone, "Europe/Vienna");
@@ -57,6 +57,7 @@ fn a_lake_with_everything_set() {
             vacuum_after: hours(12),
             checkpoint_every: 9,
             keep_raw: Some(hours(90 * 24)),
+            keep_runs: Some(hours(24)),
         }
     );
 }
@@ -71,6 +72,11 @@ fn the_shortest_dataset() {
     assert_eq!(d.timezone, "UTC");
     assert_eq!((d.after, d.on_change, d.same_bytes), (After::Keep, OnChange::Replace, SameBytes::Duplicate));
     assert_eq!(d.settle, Duration::from_millis(250));
+    for careful in
+        ["after: archive", "after: delete", "on_change: append", "on_change: ignore", "provenance: false"]
+    {
+        assert_eq!(dataset(&format!("team: t\n{careful}\n")).settle, Duration::from_secs(5), "{careful}");
+    }
     assert_eq!((d.volume.replacement, d.volume.file), (Some(0.5), None));
     assert!(d.provenance);
     assert_eq!((&d.read.format, &d.read.member, d.read.caps), (&None, &None, Caps::default()));
@@ -142,12 +148,40 @@ fn read_by_word_and_by_map() {
         ("{ ndjson: {} }", Some(Format::Ndjson)),
         ("parquet", Some(Format::Parquet)),
         ("arrow", Some(Format::Arrow)),
+        ("netcdf", Some(Format::Netcdf(Netcdf::default()))),
         ("zip", None),
         ("{ tar: { ndjson: } }", Some(Format::Ndjson)),
         ("{ caps: { depth: 1 } }", None),
     ] {
         assert_eq!(format(read), want, "{read}");
     }
+}
+
+#[test]
+fn netcdf_with_everything_set() {
+    let d = dataset(
+        "team: t\nread:\n  netcdf:\n    dimension: [time, Depth]\n    group: /sensors/ctd/\n    \
+         attributes: platform\n    mask: valid_range\n    times: numbers\n\
+         tables: { time: {}, levels: { from: Depth } }\n",
+    );
+    assert_eq!(
+        d.read.format,
+        Some(Format::Netcdf(Netcdf {
+            dimensions: vec!["time".into(), "Depth".into()],
+            group: "sensors/ctd".into(),
+            attributes: vec!["platform".into()],
+            mask: Mask::ValidRange,
+            times: Times::Numbers,
+        }))
+    );
+    assert_eq!(d.tables["time"].from.as_deref(), Some("time"));
+    assert_eq!(d.tables["levels"].from.as_deref(), Some("Depth"));
+    // Nothing said of tables: they are called as the dimensions are.
+    let d = dataset("team: t\nread: { zip: { netcdf: { dimension: [time, depth] } } }\n");
+    assert_eq!(table_names(&d), ["time", "depth"]);
+    let d = dataset("team: t\nread: { netcdf: { dimension: time } }\n");
+    assert_eq!(table_names(&d), ["d"]);
+    assert_eq!(d.tables["d"].from, None);
 }
 
 #[test]

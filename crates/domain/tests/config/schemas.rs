@@ -57,3 +57,34 @@ fn every_key_is_described_and_every_reference_leads_somewhere() {
         walk(&schema, &schema, "");
     }
 }
+
+/// What the reader takes, an editor must not underline.
+#[test]
+fn schemas_take_what_the_reader_takes() {
+    let dataset = schema::dataset();
+    let pattern_of = |name: &str| {
+        let definition = &dataset["$defs"][name];
+        let patterns: Vec<regex::Regex> = std::iter::once(definition)
+            .chain(definition["anyOf"].as_array().into_iter().flatten())
+            .filter_map(|d| d["pattern"].as_str())
+            .map(|p| regex::Regex::new(p).expect("a pattern"))
+            .collect();
+        patterns
+    };
+    let types = pattern_of("Type");
+    for word in ["STRING", "char", "utf8", "bytes", "Bytes", "numeric(10, 2)", "DECIMAL(5)", "real"] {
+        crate::dataset(&format!("team: t\ncolumns: {{ c: '{word}' }}\n"));
+        assert!(types.iter().any(|p| p.is_match(word)), "{word}");
+    }
+    let sizes = pattern_of("Size");
+    for size in ["128mib", "1 GB", "20000.5KiB", "99999999b"] {
+        let lake = format!("lake: h\nmemory: {size}\n");
+        assert!(crate::compiled(&[("lake.yaml", &lake)]).is_ok(), "{size}");
+        assert!(sizes.iter().any(|p| p.is_match(size)), "{size}");
+    }
+    let encodings = &dataset["$defs"]["Encoding"].to_string();
+    for alias in ["utf8", "UTF-8", "cp1252", "UTF-16LE"] {
+        crate::dataset(&format!("team: t\nread: {{ csv: {{ encoding: {alias} }} }}\n"));
+        assert!(encodings.contains(&format!("\"{alias}\"")), "{alias}");
+    }
+}

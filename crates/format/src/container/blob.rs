@@ -57,6 +57,18 @@ impl Blob {
         self.size
     }
 
+    /// Bytes that are in memory already, without copying them; they must lie
+    /// within the size.
+    pub fn bytes(&self, at: u64, len: usize) -> Option<Bytes> {
+        match &self.data {
+            Data::Memory(bytes) => {
+                let from = usize::try_from(at).ok()?;
+                (from.checked_add(len)? <= bytes.len()).then(|| bytes.slice(from..from + len))
+            }
+            Data::File(_) => None,
+        }
+    }
+
     /// Reads from the first byte to where the bytes end.
     pub fn reader(&self) -> BlobReader {
         // Not to `size`: a device says that it has none.
@@ -146,8 +158,8 @@ impl ChunkReader for Blob {
                 self.size
             )));
         }
-        if let Data::Memory(bytes) = &self.data {
-            return Ok(bytes.slice(start as usize..start as usize + length));
+        if let Some(bytes) = self.bytes(start, length) {
+            return Ok(bytes);
         }
         let mut buffer = vec![0; length];
         self.range(start, length as u64).read_exact(&mut buffer)?;

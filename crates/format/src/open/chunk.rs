@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Stream, within};
+use super::{Stream, guarded, within};
 use crate::csv::{self, Layout};
 use crate::encoding::Place;
 use crate::error::Result;
@@ -52,13 +52,13 @@ impl TextChunk {
     /// (nested too deeply), each with its line in the file.
     pub fn parse(self) -> Result<TextBatch> {
         let Self { text, place, grammar, stream } = self;
-        let parsed = match grammar {
+        let parsed = guarded(|| match grammar {
             Grammar::Csv(layout) => csv::parse(text, place, &layout),
             Grammar::Lines { record_cap } => json::parse_lines(text, place, record_cap),
             Grammar::Elements { first_row, record_cap } => {
                 json::parse_elements(text, place, first_row, record_cap)
             }
-        };
+        });
         parsed.map_err(|e| within(e, stream.and_then(|s| s.member.clone()).as_deref()))
     }
 

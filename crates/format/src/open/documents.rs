@@ -1,6 +1,7 @@
 //! Goes through a file's documents: itself, or the members of the archive that
 //! it is, and of archives in it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use crate::csv::Splitter;
 use crate::encoding::decode;
 use crate::error::{Error, Result};
 use crate::json::{Document, Lines};
+use crate::netcdf;
 use crate::typed::{self, Typed};
 
 /// Members that an error lists.
@@ -35,6 +37,8 @@ pub(super) struct Documents {
     levels: Vec<Level>,
     is_archive: bool,
     any: bool,
+    /// Further streams of the document that was opened last.
+    further: VecDeque<(Arc<Stream>, Records)>,
     /// The first members that were not picked.
     passed: Vec<String>,
     n_passed: usize,
@@ -64,6 +68,7 @@ pub(super) enum Records {
     Json(Document),
     Ndjson(Lines),
     Typed(Typed),
+    Netcdf(Box<netcdf::Rows>),
 }
 
 impl Records {
@@ -73,6 +78,7 @@ impl Records {
             Records::Json(document) => Ok(document.next()?.map(Payload::Text)),
             Records::Ndjson(lines) => Ok(lines.next()?.map(Payload::Text)),
             Records::Typed(typed) => Ok(typed.next()?.map(Payload::Typed)),
+            Records::Netcdf(rows) => Ok(rows.next()?.map(Payload::Typed)),
         }
     }
 }
@@ -106,13 +112,18 @@ impl Documents {
             levels,
             is_archive,
             any: false,
+            further: VecDeque::new(),
             passed: Vec::new(),
             n_passed: 0,
         })
     }
 
-    /// Opens the next document. `None` after the last one.
+    /// Opens the next document, or the next stream of one that has several.
+    /// `None` after the last one.
     pub fn next(&mut self) -> Result<Option<(Arc<Stream>, Records)>> {
+        if let Some(further) = self.further.pop_front() {
+            return Ok(Some(further));
+        }
         let found = match self.bare.take() {
             Some(found) => Some(found),
             None => self.next_member()?,
@@ -196,7 +207,7 @@ impl Documents {
         )
     }
 
-    fn read(&self, found: Found) -> Result<(Arc<Stream>, Records)> {
+    fn read(&mut self, found: Found) -> Result<(Arc<Stream>, Records)> {
         let Found { head, input, name, member, pick } = found;
         if head.is_empty() {
             return Err(Error::new(Code::NoRecords, "the file is empty (0 bytes)"));
@@ -224,9 +235,22 @@ impl Documents {
             }
             Format::Parquet => Records::Typed(Typed::parquet(self.peeler.blob(input)?)?),
             Format::Arrow if head.starts_with(typed::ARROW_MAGIC) => {
-                Records::Typed(Typed::arrow_file(self.peeler.blob(input)?)?)
+                Records::Typed(Typed::arrow_file(self.peeler.blob(input)?, cap)?)
             }
-            Format::Arrow => Records::Typed(Typed::arrow_stream(input.into_stream())?),
+            Format::Arrow => Records::Typed(Typed::arrow_stream(input.into_stream(), cap)?),
+            Format::Netcdf(options) => {
+                let opened = netcdf::open(self.peeler.blob(input)?, options, &self.peeler)?;
+                self.further.extend(opened.into_iter().map(|o| {
+                    let name = o.name.or_else(|| pick.stream.clone());
+                    let stream =
+                        Stream { name, member: member.clone(), units: o.units, format: format.name() };
+                    (Arc::new(stream), Records::Netcdf(Box::new(o.rows)))
+                }));
+                return self
+                    .further
+                    .pop_front()
+                    .ok_or_else(|| Error::new(Code::NoRecords, "the netCDF file has no record streams"));
+            }
         };
         let stream = Stream { name: pick.stream, member, units, format: format.name() };
         Ok((Arc::new(stream), records))

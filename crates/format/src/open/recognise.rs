@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use lakegate_domain::Code;
-use lakegate_domain::model::{Csv, Format, Json};
+use lakegate_domain::model::{Csv, Format, Json, Netcdf};
 
 use crate::csv::DELIMITERS;
 use crate::error::{Error, Result};
+use crate::netcdf;
 use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
 
 /// Decides a format. `name` is without the endings of compressions, `head` are
@@ -17,7 +18,8 @@ use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
 /// |---------------------------------|---------------------------|------------------|
 /// | `PAR1`                          | any                       | Parquet          |
 /// | `ARROW1`, a stream's mark       | any                       | Arrow            |
-/// | any                             | parquet; arrow feather ipc| as the name says |
+/// | `CDF` 1, 2 or 5; HDF5's mark    | any                       | netCDF           |
+/// | any                             | parquet; arrow feather ipc; nc nc4 cdf netcdf | as the name says |
 /// | any                             | json; ndjson jsonl        | as the name says |
 /// | `{"`, two lines of objects      | any                       | NDJSON           |
 /// | `[{` `[[` `[]` `{"` `{}`        | any                       | JSON             |
@@ -31,12 +33,16 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
     if head.starts_with(ARROW_MAGIC) || head.starts_with(STREAM_MAGIC) {
         return Ok(Format::Arrow);
     }
+    if netcdf::MAGICS.iter().any(|magic| head.starts_with(magic)) {
+        return Ok(Format::Netcdf(Netcdf::default()));
+    }
     let ending =
         name.rsplit('/').next().and_then(|n| n.rsplit_once('.')).map(|(_, e)| e.to_ascii_lowercase());
     let ending = ending.as_deref().unwrap_or_default();
     match ending {
         "parquet" => return Ok(Format::Parquet),
         "arrow" | "feather" | "ipc" => return Ok(Format::Arrow),
+        "nc" | "nc4" | "cdf" | "netcdf" => return Ok(Format::Netcdf(Netcdf::default())),
         "json" => return Ok(Format::Json(Json::default())),
         "ndjson" | "jsonl" => return Ok(Format::Ndjson),
         _ => {}
@@ -122,6 +128,11 @@ mod tests {
             ("a.csv", "PAR1....", "parquet"),
             ("a.bin", "ARROW1\0\0", "arrow"),
             ("a.feather", "", "arrow"),
+            ("a.csv", "CDF\u{1}\0", "netcdf"),
+            ("a", "CDF\u{2}\0", "netcdf"),
+            ("a", "CDF\u{5}\0", "netcdf"),
+            ("a.NC", "", "netcdf"),
+            ("a.csv", "CDF,b\n1,2\n", "csv"),
             ("a", "a;b\n1;2\n", "csv"),
             ("a.dat", "\u{feff}a\tb\n", "csv"),
             ("a.csv", "[time],[value]\n", "csv"),
@@ -134,6 +145,7 @@ mod tests {
             assert_eq!(recognise(name, head.as_bytes()).unwrap().name(), want, "{name} {head:?}");
         }
         assert_eq!(recognise("a", &[0xFF, 0xFF, 0xFF, 0xFF, 16]).unwrap().name(), "arrow");
+        assert_eq!(recognise("a.h5", b"\x89HDF\r\n\x1a\n\0").unwrap().name(), "netcdf");
         assert_eq!(recognise("a", b"\xFF\xFEa\0,\0b\0").unwrap().name(), "csv");
         assert!(matches!(recognise("a.tsv", b"a").unwrap(), Format::Csv(Csv { delimiter: Some(b'\t'), .. })));
     }

@@ -4,6 +4,8 @@ mod bad;
 mod containers;
 mod csv;
 mod json;
+mod netcdf;
+mod tsdat;
 mod typed;
 
 use std::collections::BTreeMap;

@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::ipc::writer::{FileWriter, StreamWriter};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int32Builder, Int64Array, ListBuilder, RecordBatch, StringArray, StructArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use lakegate_domain::Code;
 use lakegate_domain::model::Format;
 use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 
 use crate::*;
 
@@ -124,18 +131,148 @@ fn damaged_files() {
     assert!(e.message.starts_with("in `x.csv`: not a Parquet file"), "{e}");
 }
 
-/// A damaged footer may claim anything; it must be an error, not a panic or an
-/// allocation of that size.
-#[test]
-fn flipped_bytes_of_a_footer_are_errors_or_rows() {
-    let whole = parquet_of(&batch(50));
-    let footer = u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
-    let from = whole.len() - 8 - footer;
-    let mut n_errors = 0;
-    for at in (from..whole.len() - 8).step_by(3) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        n_errors += usize::from(batches(&bytes, "t.parquet", &reads(None)).is_err());
+/// Every kind of column that damage could be done to.
+fn varied() -> RecordBatch {
+    let n = 40;
+    let words = ["alpha", "beta", "", "gamma"];
+    let ints: ArrayRef = Arc::new(Int64Array::from_iter((0..n).map(|i| (i % 5 != 0).then_some(i))));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..n).map(|i| words[i as usize % 4])));
+    let dictionary =
+        cast(&texts, &DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into())).unwrap();
+    let views = cast(&texts, &DataType::Utf8View).unwrap();
+    let flags: ArrayRef = Arc::new(BooleanArray::from_iter((0..n).map(|i| Some(i % 3 == 0))));
+    let mut lists = ListBuilder::new(Int32Builder::new());
+    for i in 0..n {
+        lists.values().append_value(i as i32);
+        lists.append(i % 2 == 0);
     }
-    assert!(n_errors > 0);
+    let lists: ArrayRef = Arc::new(lists.finish());
+    let pairs: ArrayRef = Arc::new(StructArray::from(vec![
+        (Arc::new(Field::new("a", DataType::Int64, true)), ints.clone()),
+        (Arc::new(Field::new("b", DataType::Boolean, true)), flags.clone()),
+    ]));
+    RecordBatch::try_from_iter([
+        ("ints", ints),
+        ("texts", texts),
+        ("dictionary", dictionary),
+        ("views", views),
+        ("flags", flags),
+        ("lists", lists),
+        ("pairs", pairs),
+    ])
+    .unwrap()
+}
+
+fn packed(batch: &RecordBatch, stream: bool, codec: CompressionType) -> Vec<u8> {
+    let options = IpcWriteOptions::default().try_with_compression(Some(codec)).unwrap();
+    let mut bytes = Vec::new();
+    if stream {
+        let mut w = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
+        w.write(batch).unwrap();
+        w.finish().unwrap();
+        drop(w);
+    } else {
+        let mut w = FileWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
+        w.write(batch).unwrap();
+        w.finish().unwrap();
+        drop(w);
+    }
+    bytes
+}
+
+fn squeezed_parquet(batch: &RecordBatch) -> Vec<u8> {
+    let options = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut bytes = Vec::new();
+    let mut w = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(options)).unwrap();
+    w.write(batch).unwrap();
+    w.close().unwrap();
+    bytes
+}
+
+/// A damaged file may claim anything of itself. What comes of it is an error, or
+/// rows where the damage does not show: never the end of the process, by a panic
+/// or by an allocation of any size.
+#[test]
+fn flipped_bytes_are_errors_or_rows() {
+    let batch = varied();
+    for (name, whole) in [
+        ("t.arrow", file_of(&batch)),
+        ("t.arrows", stream_of(&batch)),
+        ("t.arrow", packed(&batch, false, CompressionType::ZSTD)),
+        ("t.arrows", packed(&batch, true, CompressionType::LZ4_FRAME)),
+        ("t.parquet", parquet_of(&batch)),
+        ("t.parquet", squeezed_parquet(&batch)),
+    ] {
+        assert_eq!(batches(&whole, name, &reads(None)).unwrap()[0].num_rows(), 40, "{name}");
+        let mut state = 0x5EED_u64;
+        let mut random = |below: usize| {
+            // Knuth's MMIX generator.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let mut n_errors = 0;
+        let n_trials = trials();
+        for _ in 0..n_trials {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + random(3) {
+                // What a length or an offset becomes must be tried, not only noise.
+                let value = [0, 0x7F, 0x80, 0xFF, random(256) as u8][random(5)];
+                let at = random(bytes.len());
+                bytes[at] = value;
+            }
+            n_errors += usize::from(batches(&bytes, name, &reads(None)).is_err());
+        }
+        assert!(n_errors > n_trials / 20, "{name}: {n_errors} of {n_trials}");
+    }
+}
+
+/// How often each file is damaged; more where somebody looks for trouble.
+fn trials() -> usize {
+    std::env::var("LAKEGATE_FLIPS").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
+}
+
+#[test]
+fn a_length_beyond_the_file_is_an_error() {
+    let batch = varied();
+    // Where the batch's block stands, as the footer says it: 24 bytes of offset,
+    // length of the head, and length of the body.
+    let mut bytes = file_of(&batch);
+    let footer = i32::from_le_bytes(bytes[bytes.len() - 10..][..4].try_into().unwrap()) as usize;
+    let from = bytes.len() - 10 - footer;
+    let blocks: Vec<usize> = (from..bytes.len() - 34)
+        .filter(|at| {
+            let word = |at: usize| i64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+            let (offset, head, body) = (word(*at), word(at + 8), word(at + 16));
+            at % 8 == from % 8
+                && (8..from as i64).contains(&offset)
+                && head > 0
+                && body > 0
+                && offset + head + body <= from as i64
+        })
+        .collect();
+    assert!(!blocks.is_empty());
+    for at in blocks {
+        bytes[at + 16..at + 24].copy_from_slice(&(1i64 << 50).to_le_bytes());
+    }
+    let e = batches(&bytes, "t.arrow", &reads(None)).unwrap_err();
+    assert!(e.message.contains("nonsense of where batches stand"), "{e}");
+}
+
+#[test]
+fn a_batch_is_held_only_up_to_its_cap() {
+    let want = batch(20_000);
+    let mut read = reads(None);
+    read.caps.record_bytes = 1024;
+    for (name, bytes) in [
+        ("t.arrow", file_of(&want)),
+        ("t.arrows", stream_of(&want)),
+        // Small until it is unpacked.
+        ("t.arrow", packed(&batch(3000), false, CompressionType::ZSTD)),
+        ("t.arrows", packed(&batch(3000), true, CompressionType::ZSTD)),
+    ] {
+        let e = batches(&bytes, name, &read).unwrap_err();
+        assert_eq!(e.code, Code::RecordTooLong, "{name}: {e}");
+        assert!(e.message.contains("caps: { record"), "{e}");
+    }
+    assert_eq!(batches(&file_of(&batch(100)), "t.arrow", &read).unwrap()[0].num_rows(), 100);
 }

@@ -5,12 +5,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::TableType;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use futures::TryStreamExt;
 use lakegate_domain::TableName;
 use tokio::sync::Mutex;
 
@@ -79,16 +85,44 @@ impl Inner {
     }
 
     async fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let unreadable = |e: String| external(format!("the table {SYSTEM}.{name} cannot be read: {e}"));
         let batch = match name {
             contents::TABLES => contents::tables(&self.storage, &self.names.tables).await?,
             contents::COLUMNS => contents::columns(&self.storage, &self.names.tables).await?,
-            _ => self
-                .system
-                .load(name)
-                .await
-                .map_err(|e| external(format!("the table {SYSTEM}.{name} cannot be read: {e}")))?,
+            _ => {
+                let schema = self.system.schema(name).map_err(unreadable)?;
+                let rows =
+                    Ledger { system: self.system.clone(), name: name.to_string(), schema: schema.clone() };
+                return Ok(Some(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(rows)])?)));
+            }
         };
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+    }
+}
+
+/// One of the ledger's tables, read anew by every scan.
+struct Ledger {
+    system: Arc<dyn SystemTables>,
+    name: String,
+    schema: SchemaRef,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartitionStream for Ledger {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let name = self.name.clone();
+        let unreadable = move |e: String| external(format!("the table {SYSTEM}.{name} cannot be read: {e}"));
+        let rows = self.system.scan(&self.name).map_err(unreadable);
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
     }
 }
 

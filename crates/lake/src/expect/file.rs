@@ -27,7 +27,8 @@ use crate::layout::ROW;
 const MAX_FIRST_ROWS: usize = 5;
 
 /// One file being checked. It remembers 16 bytes for each distinct key of each
-/// `unique` expectation, one value for each `increasing`, and counts.
+/// `unique` expectation, one value for each `increasing`, and counts. The keys
+/// have no limit here: see [`FileCheck::memory_bytes`].
 #[derive(Debug)]
 pub struct FileCheck {
     schema: SchemaRef,
@@ -119,6 +120,16 @@ impl FileCheck {
             return Ok(Checked::untouched(batch));
         }
         self.act(batch, &columns, &failed)
+    }
+
+    /// What it remembers of earlier rows, in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let keys = self.memories.iter().map(|m| match m {
+            // A set keeps an eighth free, and a byte beside each place.
+            Memory::Keys(_, keys) => keys.capacity() / 7 * 8 * (size_of::<u128>() + 1),
+            Memory::None | Memory::Last(_) => 0,
+        });
+        keys.sum()
     }
 
     /// Ends the file: one finding per rule, also for those that nothing failed,

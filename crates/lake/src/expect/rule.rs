@@ -16,11 +16,10 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::PhysicalExpr;
 use lakegate_domain::model::{Check, Column, Columns, Expectation, OnFail, Scalar};
 use lakegate_domain::{Code, Failure};
-use lakegate_format::conform::RESCUED;
 use regex::Regex;
 
 use super::values::{Class, Range, Set};
-use crate::layout::{FILE_ID, FLAGS, LOADED_AT, ROW};
+use crate::layout::is_extra;
 use crate::transform::{has_subquery, reason, session_state, undetermined_function};
 
 /// Members of a set that a message names; the rest are counted.
@@ -113,9 +112,7 @@ pub(super) fn compile(
                     Columns::Named(names) => (named(names)?, false),
                     // Declared columns alone would call rows equal that differ in the others.
                     Columns::All | Columns::None => (
-                        (0..schema.fields().len())
-                            .filter(|&i| !is_internal(schema.field(i).name()))
-                            .collect(),
+                        (0..schema.fields().len()).filter(|&i| !is_extra(schema.field(i).name())).collect(),
                         true,
                     ),
                 };
@@ -181,14 +178,9 @@ fn every(declared: &[Column], schema: &Schema) -> Vec<usize> {
     (0..schema.fields().len())
         .filter(|&i| {
             let name = schema.field(i).name();
-            !is_internal(name) && (declared.is_empty() || declared.iter().any(|c| &c.name == name))
+            !is_extra(name) && (declared.is_empty() || declared.iter().any(|c| &c.name == name))
         })
         .collect()
-}
-
-/// Columns that lakegate adds to rows.
-fn is_internal(name: &str) -> bool {
-    matches!(name, FILE_ID | ROW | LOADED_AT | FLAGS | RESCUED)
 }
 
 fn index_of(schema: &Schema, name: &str) -> Result<usize, String> {

@@ -662,3 +662,17 @@ fn nothing_to_check_passes_the_batch_as_it_is() {
     assert_eq!(file.check(batch.clone()).unwrap(), Checked::untouched(batch));
     assert_eq!(file.finish(), (vec![], None));
 }
+
+#[test]
+fn what_unique_remembers_is_counted() {
+    let batch = one_column(ints(&(0..10_000).map(Some).collect::<Vec<_>>()));
+    let e = Expectation { check: Check::Unique, ..of_v(range(None, int(10)), OnFail::Drop) };
+    let checks = compile(&[e], &[], batch.schema_ref()).unwrap();
+    let mut file = checks.start();
+    assert_eq!(file.memory_bytes(), 0);
+    file.check(batch.clone()).unwrap();
+    let held = file.memory_bytes();
+    assert!((160_000..500_000).contains(&held), "{held}");
+    file.check(batch).unwrap();
+    assert_eq!(file.memory_bytes(), held, "the same keys again take nothing");
+}

@@ -12,8 +12,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use deltalake::DeltaTable;
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::StreamExt;
 
 use super::*;
 use crate::output::{self, OutputFormat, TableOptions};
@@ -29,16 +28,21 @@ impl SystemTables for Ledger {
         ]
     }
 
-    fn load<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<RecordBatch, String>> {
-        async move {
-            if name == "runs" {
-                return Err("the ledger is locked by another process".into());
-            }
-            let name: ArrayRef = Arc::new(StringArray::from(vec!["a.csv", "b.csv"]));
-            let state: ArrayRef = Arc::new(StringArray::from(vec!["committed", "parked"]));
-            RecordBatch::try_from_iter([("name", name), ("state", state)]).map_err(|e| e.to_string())
+    fn schema(&self, _: &str) -> Result<SchemaRef, String> {
+        let text = |name| Field::new(name, DataType::Utf8, false);
+        Ok(Arc::new(Schema::new(vec![text("name"), text("state")])))
+    }
+
+    fn scan(&self, name: &str) -> BoxStream<'static, Result<RecordBatch, String>> {
+        if name == "runs" {
+            return stream::iter([Err("the ledger is locked by another process".into())]).boxed();
         }
-        .boxed()
+        let pages = [("a.csv", "committed"), ("b.csv", "parked")].map(|(name, state)| {
+            let name: ArrayRef = Arc::new(StringArray::from(vec![name]));
+            let state: ArrayRef = Arc::new(StringArray::from(vec![state]));
+            RecordBatch::try_from_iter([("name", name), ("state", state)]).map_err(|e| e.to_string())
+        });
+        stream::iter(pages).boxed()
     }
 }
 

@@ -63,6 +63,24 @@ fn cells(batches: &[RecordBatch]) -> Vec<String> {
         .collect()
 }
 
+/// Runs a statement over the whole file.
+async fn rows_of(
+    t: &Transform,
+    batches: Vec<RecordBatch>,
+    limits: &Limits,
+) -> Result<Vec<RecordBatch>, Failure> {
+    let mut held = Held::new(limits.clone());
+    for batch in batches {
+        held.push(batch)?;
+    }
+    let mut output = t.run(held).await?;
+    let mut rows = Vec::new();
+    while let Some(batch) = output.next().await? {
+        rows.push(batch);
+    }
+    Ok(rows)
+}
+
 fn limits(memory_bytes: usize) -> (tempfile::TempDir, Limits) {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { memory_bytes, spill_dir: dir.path().to_path_buf() };
@@ -114,8 +132,6 @@ async fn row_wise_statements_keep_the_numbers_of_their_rows() {
         // Batch boundaries mean nothing.
         let parts: Vec<_> = (0..4).map(|i| t.apply(&some_rows().slice(i, 1)).unwrap()).collect();
         assert_eq!(arrow::compute::concat_batches(&out.schema(), &parts).unwrap(), out, "{sql}");
-        let (_dir, limits) = limits(1 << 20);
-        assert_eq!(t.run(vec![some_rows()], &limits).await.unwrap(), [out], "{sql}");
     }
 }
 
@@ -144,7 +160,7 @@ async fn the_other_statements_see_the_whole_file_and_number_their_own_rows() {
         assert!(!t.is_row_wise(), "{sql}");
         let (_dir, limits) = limits(64 << 20);
         let halves = vec![some_rows().slice(0, 2), some_rows().slice(2, 2)];
-        let out = t.run(halves, &limits).await.unwrap();
+        let out = rows_of(&t, halves, &limits).await.unwrap();
         assert_eq!(cells(&out), rows, "{sql}");
         for b in &out {
             assert_eq!(b.schema().field(b.num_columns() - 1).name(), "_row", "{sql}");
@@ -205,7 +221,7 @@ async fn a_row_that_fails_is_named() {
 
     let t = compile("select sum(a / b) as q from input").await;
     let (_dir, limits) = limits(1 << 20);
-    let failure = t.run(vec![some_rows()], &limits).await.unwrap_err();
+    let failure = rows_of(&t, vec![some_rows()], &limits).await.unwrap_err();
     assert!(failure.message.starts_with("the transform failed: division by zero"), "{failure}");
 }
 
@@ -237,8 +253,14 @@ async fn a_file_without_rows_has_none_after_it() {
     assert_eq!(t.apply(&none).unwrap().num_rows(), 0);
     let t = compile("select b, count(*) as n from input group by b").await;
     let (_dir, limits) = limits(1 << 20);
-    assert_eq!(t.run(vec![none], &limits).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
-    assert_eq!(t.run(vec![], &limits).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+    assert_eq!(
+        rows_of(&t, vec![none], &limits).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(),
+        0
+    );
+    assert_eq!(
+        rows_of(&t, vec![], &limits).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -259,7 +281,7 @@ async fn what_does_not_fit_in_memory_spills_and_counts_on_across_batches() {
         rows.chunks(1000).enumerate().map(|(i, c)| batch(i as i64 * 1000 + 1, c)).collect();
     let t = compile("select a, Name from input order by a").await;
     let (dir, mut limits) = limits(512 << 10);
-    let out = t.run(batches.clone(), &limits).await.unwrap();
+    let out = rows_of(&t, batches.clone(), &limits).await.unwrap();
     let column = |i: usize| {
         out.iter().flat_map(|b| b.column(i).as_primitive::<Int64Type>().values().to_vec()).collect::<Vec<_>>()
     };
@@ -270,9 +292,40 @@ async fn what_does_not_fit_in_memory_spills_and_counts_on_across_batches() {
     assert_eq!(files_below(dir.path()), 0, "what spilled is gone");
 
     limits.memory_bytes = 1;
-    let failure = t.run(batches, &limits).await.unwrap_err();
+    let failure = rows_of(&t, batches, &limits).await.unwrap_err();
     assert_eq!(failure.code, Code::Transform);
     assert!(failure.message.contains("memory"), "{failure}");
+}
+
+#[tokio::test]
+async fn held_rows_spill_and_can_be_read_more_than_once() {
+    let rows: Vec<(Option<i64>, Option<i64>, &str)> =
+        (0..30_000).map(|i| (Some(i), Some(i / 2), "some text that takes its room")).collect();
+    let (dir, limits) = limits(2 << 20);
+    let mut held = Held::new(limits.clone());
+    for (i, rows) in rows.chunks(1000).enumerate() {
+        let batch = batch(i as i64 * 1000 + 1, rows);
+        // Later batches know no column `b`.
+        held.push(if i < 20 { batch } else { batch.project(&[0, 2, 3, 4]).unwrap() }).unwrap();
+    }
+    assert!(files_below(dir.path()) >= 2, "a file for each schema");
+    assert_eq!(held.schemas().len(), 2);
+    let t = compile(
+        "select count(*) as n, count(i.b) as b, sum(i.a) as s from input i \
+         where i.a <= (select max(a) from input where b is null)",
+    )
+    .await;
+    let mut output = t.run(held).await.unwrap();
+    let out = output.next().await.unwrap().unwrap();
+    assert_eq!(cells(&[out]), ["30000 20000 449985000 1"]);
+    assert!(output.next().await.unwrap().is_none());
+    drop(output);
+    assert_eq!(files_below(dir.path()), 0, "what spilled is gone");
+
+    let nowhere = Limits { spill_dir: dir.path().join("gone"), memory_bytes: 1 };
+    let failure = Held::new(nowhere).push(some_rows()).unwrap_err();
+    assert_eq!(failure.code, Code::Storage);
+    assert!(failure.message.contains("gone"), "{failure}");
 }
 
 fn files_below(dir: &std::path::Path) -> usize {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Result, Shell, Stop, absolute};
 use crate::cli::{Exit, Plan};
-use crate::context::{ledger_path, now, open_ledger};
+use crate::context::{ledger, ledger_path, now, open_ledger};
 use crate::ingest::fold::{FileFacts, FileFold};
 use crate::ingest::outcome::FileOut;
 use crate::ingest::parse::{constants, parse, table_of};
@@ -33,18 +33,23 @@ enum Answer {
     Junk,
     Stray(String),
     Fails(String, Failure),
-    Loads { dataset: String, out: FileOut, partly: bool, columns: Vec<(String, Vec<String>)> },
+    Loads {
+        dataset: String,
+        out: FileOut,
+        partly: bool,
+        columns: Vec<(String, Vec<String>)>,
+        notes: Vec<String>,
+    },
 }
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
     let lake = shell.lake()?;
-    // A lake that nothing was loaded into yet has no ledger, and gets none here.
     let store = match ledger_path(&lake.storage).exists() {
         true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
         false => None,
     };
-    let spill = tempfile::tempdir()?;
-    let at = At { shell, lake: &lake, spill: spill.path() };
+    let scratch = tempfile::tempdir()?;
+    let looker = Looker { shell, lake: &lake, scratch: scratch.path() };
     let zones = route::zones(&lake);
     let folders: Vec<PathBuf> = zones.iter().map(|(f, _)| f.clone()).collect();
     let mut planned: Vec<Planned> = Vec::new();
@@ -53,7 +58,9 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
             let inner: Vec<PathBuf> =
                 folders.iter().filter(|f| *f != folder && f.starts_with(folder)).cloned().collect();
             let known = match &store {
-                Some(store) => shell.runtime.block_on(store.known(&zone_key(&lake, folder)))?,
+                Some(store) => {
+                    shell.runtime.block_on(store.known(&zone_key(&lake, folder))).map_err(ledger)?
+                }
                 None => HashMap::new(),
             };
             for seen in list(folder, &inner).files {
@@ -64,7 +71,7 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                     if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
                         Answer::Known
                     } else {
-                        routed(&at, route::route(datasets, &seen.path), &seen)
+                        routed(&looker, route::route(datasets, &seen.path), &seen)
                     };
                 planned.push(Planned { path: shown, answer });
             }
@@ -96,22 +103,23 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                 None => (lake.datasets.clone(), seen.path.clone()),
             };
             let shown = base.join(&seen.path).display().to_string();
-            planned
-                .push(Planned { path: shown, answer: routed(&at, route::route(&sharing, &relative), &seen) });
+            planned.push(Planned {
+                path: shown,
+                answer: routed(&looker, route::route(&sharing, &relative), &seen),
+            });
         }
     }
     report(shell, &planned)
 }
 
-/// What looking into a file needs.
-struct At<'a> {
+/// What trying files out needs; it writes to the scratch folder alone.
+struct Looker<'a> {
     shell: &'a Shell,
     lake: &'a Lake,
-    /// A folder of this plan's own: the lake's is left as it is.
-    spill: &'a Path,
+    scratch: &'a Path,
 }
 
-fn routed(at: &At<'_>, routed: Routed, seen: &Seen) -> Answer {
+fn routed(looker: &Looker<'_>, routed: Routed, seen: &Seen) -> Answer {
     match routed {
         Routed::Junk => Answer::Junk,
         Routed::Unmatched { nearest } => Answer::Stray(format!(
@@ -122,7 +130,7 @@ fn routed(at: &At<'_>, routed: Routed, seen: &Seen) -> Answer {
             "more than one dataset takes it: {}",
             datasets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )),
-        Routed::To(dataset, groups) => match try_file(at, &dataset, &groups, seen) {
+        Routed::To(dataset, groups) => match try_file(looker, &dataset, &groups, seen) {
             Ok(answer) => answer,
             Err(f) => Answer::Fails(dataset.name.to_string(), f),
         },
@@ -130,7 +138,7 @@ fn routed(at: &At<'_>, routed: Routed, seen: &Seen) -> Answer {
 }
 
 fn try_file(
-    at: &At<'_>,
+    looker: &Looker<'_>,
     dataset: &std::sync::Arc<Dataset>,
     groups: &[(String, String)],
     seen: &Seen,
@@ -140,7 +148,7 @@ fn try_file(
     let mut parsed = Vec::new();
     let mut bytes = 0;
     let mut partly = false;
-    for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, at.spill)? {
+    for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, looker.scratch)? {
         let chunk = chunk?;
         let table = table_of(dataset, groups, &chunk.stream)?;
         let part = parse(chunk, table, &values)?;
@@ -151,24 +159,27 @@ fn try_file(
             break;
         }
     }
-    let runtime = &at.shell.runtime;
-    let mut tables = Tables::new(dataset.clone(), at.lake.storage.clone());
-    runtime.block_on(tables.see(&parsed, &[]))?;
+    let mut tables = Tables::new(dataset.clone(), looker.lake.storage.clone());
+    looker.shell.runtime.block_on(tables.see(&parsed, &[]))?;
     let facts = FileFacts {
         file_id: FileId(0),
         path: seen.path.clone(),
         size_bytes: seen.size_bytes,
         modified_us: seen.mtime_ns / 1000,
     };
-    let limits =
-        Limits { memory_bytes: (at.lake.memory_bytes / 2) as usize, spill_dir: at.spill.to_path_buf() };
-    let mut fold = FileFold::new(dataset, tables.view(), facts, now().0 * 1000, runtime.clone(), limits);
+    let limits = Limits {
+        memory_bytes: (looker.lake.memory_bytes / 2) as usize,
+        spill_dir: looker.scratch.to_path_buf(),
+    };
+    let mut fold =
+        FileFold::new(dataset, tables.view(), facts, now().0 * 1000, looker.shell.runtime.clone(), limits);
     for p in parsed {
         fold.add(p, None)?;
     }
-    fold.rest()?;
+    fold.rest(&mut |_| Ok(()))?;
     let out = fold.finish()?;
     let mut columns = Vec::new();
+    let mut notes = Vec::new();
     for (table, state) in tables.iter_mut() {
         let stored = state.log.schema().cloned();
         let shown = state
@@ -189,8 +200,9 @@ fn try_file(
             })
             .collect();
         columns.push((table.clone(), shown));
+        notes.extend(state.layout_note());
     }
-    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns })
+    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns, notes })
 }
 
 fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
@@ -219,7 +231,7 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                     f.code.hint()
                 ))?;
             }
-            Answer::Loads { dataset, out, partly, columns } => {
+            Answer::Loads { dataset, out, partly, columns, notes } => {
                 let more = if *partly { " (the first part of the file)" } else { "" };
                 shell.say(format!("{}\n    {dataset}{more}", p.path))?;
                 for (table, t) in &out.tables {
@@ -242,6 +254,9 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                         ))?;
                     }
                 }
+                for note in notes {
+                    shell.say(format!("    note: {note}"))?;
+                }
             }
         }
     }
@@ -259,7 +274,7 @@ fn as_json(p: &Planned) -> Value {
         Answer::Fails(dataset, f) => json!({
             "file": p.path, "answer": "parked", "dataset": dataset, "code": f.code.id(), "message": f.message,
         }),
-        Answer::Loads { dataset, out, partly, columns } => {
+        Answer::Loads { dataset, out, partly, columns, notes } => {
             let tables: Vec<Value> = out
                 .tables
                 .iter()
@@ -270,7 +285,8 @@ fn as_json(p: &Planned) -> Value {
                         "n_dropped": t.counts.n_dropped + t.counts.n_duplicate, "columns": names })
                 })
                 .collect();
-            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables })
+            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables,
+                "notes": notes })
         }
     }
 }

@@ -11,12 +11,12 @@ use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use lakegate_domain::job::FileState;
-use lakegate_domain::{Failure, FileId, LaneName, TableName};
+use lakegate_domain::{Failure, FileId, LaneName, Seq, TableName};
 use lakegate_lake::files::{LiveFile, live};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::owners::owners;
 use lakegate_state::{FileFilter, FileRow};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::run::print_list;
 use super::{Result, Shell, Stop};
@@ -128,6 +128,28 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
             Err(f) => findings.add(table.to_string(), f.to_string()),
         }
     }
+    for (table, lane, seq) in committed_seqs(shell, &ctx)? {
+        if !wanted(&table) || !tables.contains(&table) {
+            continue;
+        }
+        let lane = LaneName(lane);
+        let log =
+            ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, &table, std::slice::from_ref(&lane)));
+        // A token may be ahead: a commit whose acknowledgement a kill cut off is not
+        // in the ledger.
+        match log.map(|log| log.token(&lane)) {
+            Ok(token) if token < Some(Seq(seq)) => findings.add(
+                table.to_string(),
+                format!(
+                    "its token of lane {lane} says {}, but the ledger knows of a commit with {}",
+                    token.map_or("nothing".into(), |t| t.to_string()),
+                    Seq(seq)
+                ),
+            ),
+            // That it cannot be opened is a finding already.
+            Ok(_) | Err(_) => {}
+        }
+    }
     for (table, files) in said.iter().filter(|(t, _)| wanted(t)) {
         for (name, quarantine) in [(table.clone(), false), (table.quarantine(), true)] {
             let n: u64 = files.values().map(|c| c.held(quarantine)).sum();
@@ -191,6 +213,21 @@ fn what_the_ledger_says(shell: &Shell, ctx: &Context) -> Result<BTreeMap<TableNa
     })
 }
 
+/// The highest seq with which each lane has committed to each table.
+fn committed_seqs(shell: &Shell, ctx: &Context) -> Result<Vec<(TableName, String, i64)>> {
+    const SQL: &str = "select table_name, lane, max(seq) as seq from system.commits where lane <> '' and seq > 0 \
+                       group by 1, 2 order by 1, 2";
+    let session = super::sql::session_of(ctx)?;
+    let rows = super::sql::rows(shell, &session, SQL)?;
+    let text = |row: &Row, key: &str| row.get(key).and_then(Value::as_str).map(str::to_string);
+    let one = |row: &Row| {
+        Some((parse_table(&text(row, "table_name")?)?, text(row, "lane")?, row.get("seq")?.as_i64()?))
+    };
+    Ok(rows.iter().filter_map(one).collect())
+}
+
+type Row = serde_json::Map<String, Value>;
+
 fn parse_table(text: &str) -> Option<TableName> {
     let mut parts = text.splitn(3, '.');
     Some(TableName { team: parts.next()?.into(), dataset: parts.next()?.into(), table: parts.next()?.into() })
@@ -208,15 +245,14 @@ fn one_table(
     let dataset = table.dataset();
     let lanes = [LaneName::ingest(&dataset), LaneName::replay(&dataset)];
     let log = ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, table, &lanes))?;
-    let handed_out = last_seqs(ctx)?;
     for lane in &lanes {
-        let last = handed_out.get(&lane.0).copied().unwrap_or(0);
-        if let Some(token) = log.token(lane).filter(|t| t.0 > last) {
+        let last = ctx.block(ctx.store.last_seq(lane))?;
+        if let Some(token) = log.token(lane).filter(|token| *token > last) {
             findings.add(
                 table.to_string(),
                 format!(
-                    "it holds {token} of lane {lane}, but the ledger has handed out only s{last}: the ledger is \
-                     older than the table; restore both from one backup"
+                    "it holds {token} of lane {lane}, but the ledger has handed out only {last}: the ledger is older \
+                     than the table; restore both from one backup"
                 ),
             );
         }
@@ -265,15 +301,6 @@ fn one_table(
         }
     }
     Ok(held.n_rows)
-}
-
-/// The last seq that each lane has handed out.
-fn last_seqs(ctx: &Context) -> Result<HashMap<String, i64>, Failure> {
-    let Some(leases) = ctx.block(ctx.store.system_table("leases"))? else { return Ok(HashMap::new()) };
-    let at = |name: &str| leases.columns.iter().position(|c| c.name == name).unwrap_or_default();
-    let (lane, last) = (at("lane"), at("last_seq"));
-    let seq = |row: &Vec<serde_json::Value>| Some((row[lane].as_str()?.to_string(), row[last].as_i64()?));
-    Ok(leases.rows.iter().filter_map(seq).collect())
 }
 
 /// What a table holds.

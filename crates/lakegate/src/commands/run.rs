@@ -197,7 +197,7 @@ pub fn up(shell: &Shell) -> Result<Exit> {
         render::counted(ctx.lake.datasets.len() as u64, "dataset"),
         ctx.lake.root.display()
     ))?;
-    engine::up(&ctx, &Told { shell }, &|w| eprintln!("warning: {w}"));
+    engine::up(&ctx, &Told { shell }, &|w| eprintln!("warning: {w}"))?;
     shell.say("stopped; nothing half done is left")?;
     Ok(Exit::Done)
 }

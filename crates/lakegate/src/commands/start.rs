@@ -147,7 +147,7 @@ pub fn schema(args: &SchemaArgs) -> Result<Exit> {
 }
 
 pub fn errors(shell: &Shell, args: &Errors) -> Result<Exit> {
-    let one = |c: Code| json!({ "code": c.id(), "title": c.title(), "help": c.hint(), "page": page(c) });
+    let one = |c: Code| json!({ "code": c.id(), "title": c.title(), "help": c.hint(), "page": c.page() });
     if shell.global.json {
         match args.code {
             Some(c) => shell.print_json(&one(c))?,
@@ -157,8 +157,7 @@ pub fn errors(shell: &Shell, args: &Errors) -> Result<Exit> {
     }
     match args.code {
         Some(c) => {
-            let text = format!("{} {}\n  help: {}\n  page: {}", c.id(), c.title(), c.hint(), page(c));
-            writeln!(std::io::stdout(), "{text}")?;
+            write!(std::io::stdout(), "{}", c.page())?;
         }
         None => {
             let mut list = shell.list(&["code", "what it says"]);
@@ -169,10 +168,6 @@ pub fn errors(shell: &Shell, args: &Errors) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
-}
-
-fn page(c: Code) -> String {
-    format!("docs/errors/{}.md", c.id())
 }
 
 pub fn completions(args: &Completions) -> Result<Exit> {

@@ -2,16 +2,12 @@
 //! rows and commits.
 
 use std::io::Write;
-use std::sync::Arc;
 
-use arrow::datatypes::Schema;
 use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use lakegate_domain::model::Dataset;
 use lakegate_domain::{Code, Failure, FileId, TableName};
 use lakegate_format::conform::original_text;
 use lakegate_format::open::{Source, open};
-use lakegate_lake::layout;
-use lakegate_lake::transform::Transform;
 use lakegate_land::RawBytes;
 use lakegate_state::FileRow;
 use serde_json::{Value, json};
@@ -19,8 +15,8 @@ use serde_json::{Value, json};
 use super::{Result, Shell, Stop, known_dataset};
 use crate::cli::{Exit, Trace, TraceTarget};
 use crate::context::{Context, now};
-use crate::ingest::fold::{FileFacts, transform_input};
-use crate::ingest::parse::{Rows, constants, parse, table_of};
+use crate::ingest::fold::compile_transform;
+use crate::ingest::parse::{Parsed, Rows, constants, parse, table_of};
 use crate::ingest::prepare::place;
 use crate::render;
 
@@ -132,7 +128,7 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
         if parsed.table != base.table {
             continue;
         }
-        if seen == 0 && !is_row_wise(ctx, &dataset, &base, &parsed.rows)? {
+        if seen == 0 && !is_row_wise(ctx, &dataset, &parsed)? {
             return Err(Stop::Usage(format!(
                 "the transform of {base} looks at a whole file: its row {row} is a row of the transform's result and \
                  of no single record"
@@ -161,14 +157,11 @@ fn base_of(table: &TableName) -> TableName {
 }
 
 /// Whether each row of the table is made of the record with its number.
-fn is_row_wise(ctx: &Context, dataset: &Dataset, table: &TableName, rows: &Rows) -> Result<bool> {
-    let config = dataset.tables.get(&table.table).or(dataset.any_table.as_ref());
+fn is_row_wise(ctx: &Context, dataset: &Dataset, parsed: &Parsed) -> Result<bool> {
+    let config = dataset.tables.get(&parsed.table).or(dataset.any_table.as_ref());
     let Some(sql) = config.and_then(|t| t.transform.as_deref()) else { return Ok(true) };
-    let facts = FileFacts { file_id: FileId(0), path: String::new(), size_bytes: 0, modified_us: 0 };
-    let input = transform_input(dataset, rows, &facts, 1)?;
-    let fields: Vec<_> =
-        input.schema_ref().fields().iter().filter(|f| f.name() != layout::ROW).cloned().collect();
-    let transform = ctx.runtime.block_on(Transform::compile(sql, Arc::new(Schema::new(fields))))?;
+    // How a missing value is spelled changes no plan.
+    let transform = ctx.runtime.block_on(compile_transform(dataset, sql, &[parsed], &[]))?;
     Ok(transform.is_row_wise())
 }
 

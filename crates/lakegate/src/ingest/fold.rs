@@ -10,10 +10,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lakegate_domain::model::{Dataset, Evolve, Kind};
 use lakegate_domain::{Code, Failure, FileId};
 use lakegate_format::conform::{self, Conformed, Plan, Target};
-use lakegate_format::typed_conform::delta_type;
+use lakegate_format::typed_conform::{delta_type, json_text};
 use lakegate_lake::expect::{Checked, FileCheck};
 use lakegate_lake::layout;
-use lakegate_lake::transform::{Limits as TransformLimits, Transform};
+use lakegate_lake::transform::{Held, Limits as TransformLimits, Transform};
 use tokio::runtime::Handle;
 
 use super::outcome::{FileOut, TableOut};
@@ -53,7 +53,7 @@ struct TableFold {
     out: TableOut,
     transforms: HashMap<SchemaRef, Arc<Transform>>,
     /// Input of a transform that looks at the whole file.
-    held: Vec<RecordBatch>,
+    held: Option<Held>,
 }
 
 impl<'a> FileFold<'a> {
@@ -73,6 +73,11 @@ impl<'a> FileFold<'a> {
         self.view = view;
     }
 
+    /// Whether rows of the file went to this table already.
+    pub fn has_rows_of(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
     fn table(&self, name: &str) -> Result<Arc<TableView>, Failure> {
         self.view
             .tables
@@ -89,7 +94,7 @@ impl<'a> FileFold<'a> {
             check: table.checks.start(),
             out: TableOut::default(),
             transforms: HashMap::new(),
-            held: Vec::new(),
+            held: None,
         });
         let first_row = fold.out.counts.n_read + 1;
         let n_rows = parsed.rows.n_rows();
@@ -100,10 +105,10 @@ impl<'a> FileFold<'a> {
                 None => conform_rows(&table.plan, &parsed.rows, first_row)?,
             };
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
-            return self.checked(&parsed.table, &table, conformed, rows, Some(&parsed.rows)).map(Some);
+            return self.checked(&parsed.table, &table, conformed, rows, &parsed.rows).map(Some);
         };
-        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row)?;
-        let seen: SchemaRef = without_row(&input);
+        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
+        let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
             None => {
@@ -113,7 +118,7 @@ impl<'a> FileFold<'a> {
             }
         };
         if !transform.is_row_wise() {
-            fold.held.push(input);
+            fold.held.get_or_insert_with(|| Held::new(self.limits.clone())).push(input)?;
             return Ok(None);
         }
         let output = transform.apply(&input)?;
@@ -125,7 +130,7 @@ impl<'a> FileFold<'a> {
         let (data, rows) = take_rows(output)?;
         let first = rows.values().first().copied().unwrap_or(1) as u64;
         let conformed = conform::conform_typed(&table.plan, &data, first)?;
-        self.checked(name, table, conformed, rows, None)
+        self.checked(name, table, conformed, rows, &Rows::Typed(data))
     }
 
     fn checked(
@@ -134,7 +139,7 @@ impl<'a> FileFold<'a> {
         table: &TableView,
         conformed: Conformed,
         rows: Int64Array,
-        original: Option<&Rows>,
+        original: &Rows,
     ) -> Result<Ready, Failure> {
         let fold = self.tables.get_mut(name).expect("made by add");
         let n_in = conformed.batch.num_rows();
@@ -152,6 +157,8 @@ impl<'a> FileFold<'a> {
         }
         let Checked { pass, flags, nulled, quarantined, dropped, n_duplicates, kept } =
             fold.check.check(with_row)?;
+        self.check_memory(name)?;
+        let fold = self.tables.get_mut(name).expect("made by add");
         let counts = &mut fold.out.counts;
         counts.n_committed += pass.num_rows() as u64;
         counts.n_quarantined += quarantined.len() as u64;
@@ -168,7 +175,7 @@ impl<'a> FileFold<'a> {
         };
         for (row, column, value) in nulled {
             let all = rescued.get_or_insert_with(|| vec![None; pass.num_rows()]);
-            all[row] = Some(put_rescued(all[row].take(), &column, &value));
+            all[row] = Some(conform::rescued_with(all[row].as_deref(), &column, &value));
         }
         for (f, c) in pass.schema_ref().fields().iter().zip(pass.columns()) {
             if f.name() != layout::ROW {
@@ -178,40 +185,49 @@ impl<'a> FileFold<'a> {
         let quarantine = if quarantined.is_empty() {
             None
         } else {
-            Some(quarantine_rows(&self.facts, self.loaded_at_us, &quarantined, &rows, &data, original)?)
+            Some(quarantine_rows(&self.facts, self.loaded_at_us, &quarantined, &rows, original)?)
         };
         let ready = finish_rows(self.dataset, table, &self.facts, self.loaded_at_us, pass, rescued, flags)?;
         Ok(Ready { table: name.into(), rows: Some(ready), quarantined: quarantine })
     }
 
-    /// Runs the transforms that look at the whole file.
-    pub fn rest(&mut self) -> Result<Vec<Ready>, Failure> {
-        let mut ready = Vec::new();
+    /// Stops a file with more keys than memory may hold.
+    fn check_memory(&self, name: &str) -> Result<(), Failure> {
+        let held: usize = self.tables.values().map(|t| t.check.memory_bytes()).sum();
+        let limit = self.limits.memory_bytes / 3 * 2;
+        if held <= limit {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::TooManyKeys,
+            format!(
+                "table {name}: the keys that `unique` has to remember of the file's first {} rows take more than {} \
+                 MiB of memory",
+                self.tables.get(name).map_or(0, |t| t.out.counts.n_in),
+                limit >> 20
+            ),
+        ))
+    }
+
+    /// Runs the transforms that look at the whole file; `put` takes what they
+    /// yield, batch by batch.
+    pub fn rest(&mut self, put: &mut dyn FnMut(Ready) -> Result<(), Failure>) -> Result<(), Failure> {
         let names: Vec<String> = self.tables.keys().cloned().collect();
         for name in names {
             let table = self.table(&name)?;
             let fold = self.tables.get_mut(&name).expect("its own key");
-            let held = std::mem::take(&mut fold.held);
-            if held.is_empty() {
-                continue;
-            }
+            let Some(held) = fold.held.take() else { continue };
             // Batches of one file may know different columns: all of them count.
-            let schema = merge_schemas(held.iter().map(|b| b.schema_ref().as_ref().clone()))?;
-            let held = held
-                .iter()
-                .map(|b| lakegate_lake::sink::align(b, &schema).map_err(Failure::from))
-                .collect::<Result<Vec<_>, _>>()?;
+            let input = merge_schemas(held.schemas().iter().map(|s| s.as_ref().clone()))?;
             let sql = table.config.transform.as_deref().unwrap_or_default();
-            let limits = self.limits.clone();
-            let output = self.runtime.block_on(async {
-                let t = Transform::compile(sql, without_row(&held[0])).await?;
-                t.run(held, &limits).await
-            })?;
-            for batch in output {
-                ready.push(self.typed(&name, &table, batch)?);
+            let mut output = self
+                .runtime
+                .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
+            while let Some(batch) = self.runtime.block_on(output.next())? {
+                put(self.typed(&name, &table, batch)?)?;
             }
         }
-        Ok(ready)
+        Ok(())
     }
 
     /// The file's counts, findings and statistics; rows were handed out by
@@ -246,7 +262,8 @@ pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conforme
 
 /// The file's columns as a transform sees them: by their SQL names, those of
 /// `input:` with their types, everything else of a text file as text.
-fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
+/// `nulls` are the spellings of a missing value of the reader that feeds the table.
+fn input_plan(dataset: &Dataset, rows: &Rows, nulls: &[String]) -> Result<Plan, Failure> {
     let mut targets: Vec<Target> =
         dataset.input.iter().map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String))).collect();
     let mut add = |name: &str, t: DataType| {
@@ -261,7 +278,7 @@ fn input_plan(dataset: &Dataset, rows: &Rows) -> Result<Plan, Failure> {
         }
     }
     let plan =
-        Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: Vec::new() };
+        Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: nulls.to_vec() };
     conform::check_names(&plan)?;
     Ok(plan)
 }
@@ -276,17 +293,22 @@ fn fact_fields() -> [Field; 4] {
     ]
 }
 
-/// What a transform makes of a file's columns, before any row is read.
-pub async fn transform_output(dataset: &Dataset, sql: &str, parts: &[&Parsed]) -> Result<SchemaRef, Failure> {
+/// A transform compiled for a file's columns, before any row is read.
+pub async fn compile_transform(
+    dataset: &Dataset,
+    sql: &str,
+    parts: &[&Parsed],
+    nulls: &[String],
+) -> Result<Transform, Failure> {
     let mut schemas = Vec::new();
     for p in parts {
-        let plan = input_plan(dataset, &p.rows)?;
+        let plan = input_plan(dataset, &p.rows, nulls)?;
         let fields: Vec<Field> =
             plan.schema().fields().iter().map(|f| f.as_ref().clone()).chain(fact_fields()).collect();
         schemas.push(Schema::new(fields));
     }
     let input = merge_schemas(schemas)?;
-    Ok(Transform::compile(sql, input).await?.output_schema())
+    Transform::compile(sql, input).await
 }
 
 /// What a transform sees of a batch: the file's columns, its facts, and `_row`.
@@ -295,8 +317,9 @@ pub fn transform_input(
     rows: &Rows,
     facts: &FileFacts,
     first_row: u64,
+    nulls: &[String],
 ) -> Result<RecordBatch, Failure> {
-    let plan = input_plan(dataset, rows)?;
+    let plan = input_plan(dataset, rows, nulls)?;
     let Conformed { batch, rescued } = conform_rows(&plan, rows, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
         return Err(Failure::new(
@@ -330,9 +353,9 @@ fn merge_schemas(schemas: impl IntoIterator<Item = Schema>) -> Result<SchemaRef,
         .map_err(|e| Failure::new(Code::Transform, format!("the file's columns change their types: {e}")))
 }
 
-fn without_row(batch: &RecordBatch) -> SchemaRef {
+fn without_row(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(
-        batch.schema_ref().fields().iter().filter(|f| f.name() != layout::ROW).cloned().collect::<Vec<_>>(),
+        schema.fields().iter().filter(|f| f.name() != layout::ROW).cloned().collect::<Vec<_>>(),
     ))
 }
 
@@ -365,13 +388,13 @@ fn finish_rows(
     flags: Option<Vec<Vec<Arc<str>>>>,
 ) -> Result<RecordBatch, Failure> {
     let n = rows.num_rows();
-    let mut batch = if dataset.provenance {
-        let b = with_column(&rows, layout::FILE_ID, Arc::new(Int64Array::from(vec![facts.file_id.0; n])))?;
+    let mut batch = rows;
+    if dataset.provenance {
+        let ids = Int64Array::from(vec![facts.file_id.0; n]);
+        batch = with_column(&batch, layout::FILE_ID, Arc::new(ids))?;
         let at = TimestampMicrosecondArray::from(vec![loaded_at_us; n]).with_timezone("UTC");
-        with_column(&b, layout::LOADED_AT, Arc::new(at))?
-    } else {
-        take_rows(rows)?.0
-    };
+        batch = with_column(&batch, layout::LOADED_AT, Arc::new(at))?;
+    }
     if let Some(flags) = flags {
         let mut b =
             ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, true));
@@ -390,14 +413,9 @@ fn finish_rows(
     {
         batch = with_column(&batch, conform::RESCUED, Arc::new(StringArray::from(rescued)))?;
     }
-    Ok(layout::with_partitions(batch, &table.config.partition_by)?)
-}
-
-fn put_rescued(rescued: Option<String>, column: &str, value: &str) -> String {
-    let mut map: serde_json::Map<String, serde_json::Value> =
-        rescued.and_then(|r| serde_json::from_str(&r).ok()).unwrap_or_default();
-    map.insert(column.into(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
-    serde_json::Value::Object(map).to_string()
+    // With the rows' numbers, which a failure names.
+    batch = layout::with_partitions(batch, &table.partition_by)?;
+    if dataset.provenance { Ok(batch) } else { Ok(take_rows(batch)?.0) }
 }
 
 /// Columns of every quarantine table.
@@ -419,14 +437,12 @@ fn quarantine_rows(
     loaded_at_us: i64,
     quarantined: &[(usize, String, String)],
     rows: &Int64Array,
-    data: &RecordBatch,
-    original: Option<&Rows>,
+    original: &Rows,
 ) -> Result<RecordBatch, Failure> {
     let n = quarantined.len();
     let originals: Vec<String> = match original {
-        Some(Rows::Text(t)) => quarantined.iter().map(|(r, ..)| conform::original_text(t, *r)).collect(),
-        Some(Rows::Typed(b)) => json_rows(b, quarantined)?,
-        None => json_rows(data, quarantined)?,
+        Rows::Text(t) => quarantined.iter().map(|(r, ..)| conform::original_text(t, *r)).collect(),
+        Rows::Typed(b) => json_rows(b, quarantined)?,
     };
     RecordBatch::try_new(
         quarantine_schema(),
@@ -444,17 +460,10 @@ fn quarantine_rows(
 }
 
 fn json_rows(batch: &RecordBatch, quarantined: &[(usize, String, String)]) -> Result<Vec<String>, Failure> {
-    quarantined
-        .iter()
-        .map(|(row, ..)| {
-            let mut buffer = Vec::new();
-            let mut writer = arrow::json::LineDelimitedWriter::new(&mut buffer);
-            writer.write(&batch.slice(*row, 1)).map_err(bug)?;
-            writer.finish().map_err(bug)?;
-            drop(writer);
-            Ok(String::from_utf8_lossy(&buffer).trim_end().to_string())
-        })
-        .collect()
+    let indices = UInt32Array::from_iter_values(quarantined.iter().map(|(row, ..)| *row as u32));
+    let rows = arrow::compute::take_record_batch(batch, &indices).map_err(bug)?;
+    let texts = json_text(&(Arc::new(StructArray::from(rows)) as ArrayRef)).map_err(Failure::from)?;
+    Ok(texts.as_string::<i32>().iter().map(|t| t.unwrap_or("{}").to_string()).collect())
 }
 
 fn bug(e: arrow::error::ArrowError) -> Failure {

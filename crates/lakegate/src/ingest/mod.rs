@@ -21,7 +21,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::model::Dataset;
@@ -30,10 +29,11 @@ use lakegate_domain::{Code, Failure, FileId, LaneName, Seq};
 use lakegate_lake::files::without_rows_of;
 use lakegate_lake::layout::FILE_ID;
 use lakegate_lake::log::{AddFile, Commit, TableLog, table_folder};
-use lakegate_lake::sink::{Sink, SinkOptions, align};
+use lakegate_lake::sink::{Sink, SinkOptions};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Outcome, TableRows};
 use serde_json::json;
 
+use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use outcome::FileOut;
@@ -69,10 +69,14 @@ impl From<Failure> for Setback {
     }
 }
 
+/// Data files that one table's commit, or one streamed file, keeps open.
+const OPEN_FILES: usize = 64;
+
 pub fn sink_options(ctx: &Context, sort_by: &[String]) -> SinkOptions {
     SinkOptions {
         target_file_bytes: ctx.lake.upkeep.target_file_bytes,
         memory_bytes: (ctx.lake.memory_bytes / 3) as usize,
+        open_files: OPEN_FILES,
         sort_by: sort_by.to_vec(),
     }
 }
@@ -111,6 +115,9 @@ pub fn ingest(
     desk: &Desk<'_>,
     done: &mut Done,
 ) -> Result<(), Setback> {
+    if tables.iter_mut().next().is_none() {
+        abreast::check(ctx, &dataset.name)?;
+    }
     let mut left = jobs;
     // Once a commit failed by the fault of some file, each file goes alone.
     let mut alone = false;
@@ -275,7 +282,7 @@ fn volume_failure(
             // Those of its own batch come first: they are the newest.
             let in_batch = before_it.iter().rev().filter_map(|(_, out)| out.tables.get(table));
             let mut past: Vec<u64> = in_batch.map(|t| t.counts.n_read).collect();
-            past.extend(ctx.block(ctx.store.committed_row_counts(&dataset.name, table, GUARD_FILES))?);
+            past.extend(ctx.block(ctx.store.read_row_counts(&dataset.name, table, GUARD_FILES))?);
             past.truncate(GUARD_FILES as usize);
             if past.len() < GUARD_AT_LEAST {
                 continue;
@@ -469,13 +476,7 @@ fn commit_table(
         adds,
     };
     let size_bytes = commit.adds.iter().map(|a| a.size_bytes).sum();
-    let version = match ctx.runtime.block_on(log.commit(&commit)) {
-        Ok(v) => v,
-        Err(e) => {
-            lakegate_lake::sink::remove_files(&log.folder, &commit.adds);
-            return Err(e.into());
-        }
-    };
+    let version = ctx.runtime.block_on(log.commit(&commit)).map_err(Failure::from)?;
     Ok(Some(CommitRecord {
         table: log.name.clone(),
         version,
@@ -504,10 +505,7 @@ pub fn grown_schema(log: &TableLog, wanted: &SchemaRef) -> Option<SchemaRef> {
     Some(Arc::new(arrow::datatypes::Schema::new(fields)))
 }
 
-/// Rows per batch that goes to the data file writer.
-const WRITE_ROWS: usize = 64 * 1024;
-
-/// Writes rows to data files: many small batches become few large ones.
+/// Writes rows to data files that no commit names yet.
 pub fn write_rows(
     log: &TableLog,
     schema: SchemaRef,
@@ -515,36 +513,7 @@ pub fn write_rows(
     rows: Vec<RecordBatch>,
     options: SinkOptions,
 ) -> Result<Vec<AddFile>, Failure> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sort_by = options.sort_by.clone();
-    let mut sink = Sink::new(&log.folder, schema.clone(), partitions, options);
-    let written = (|| {
-        let mut group: Vec<RecordBatch> = Vec::new();
-        let mut n = 0;
-        for batch in rows {
-            n += batch.num_rows();
-            group.push(align(&batch, &schema)?);
-            if n >= WRITE_ROWS && sort_by.is_empty() {
-                sink.write(&concat_batches(&schema, &group).map_err(lakegate_lake::Error::from)?)?;
-                group.clear();
-                n = 0;
-            }
-        }
-        if !group.is_empty() {
-            let all = concat_batches(&schema, &group).map_err(lakegate_lake::Error::from)?;
-            sink.write(&lakegate_lake::sink::sorted(all, &sort_by)?)?;
-        }
-        Ok::<(), lakegate_lake::Error>(())
-    })();
-    match written {
-        Ok(()) => Ok(sink.finish()?),
-        Err(e) => {
-            sink.abandon();
-            Err(e.into())
-        }
-    }
+    Ok(Sink::new(&log.folder, schema, partitions, options).write_all(&rows)?)
 }
 
 /// Rows by table, for those who show them.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use lakegate_domain::ids::NAME_BYTES;
 use lakegate_domain::model::{Dataset, Scalar};
 use lakegate_domain::{Code, Failure};
 use lakegate_format::open::{Chunk, Payload, Stream};
@@ -67,8 +68,11 @@ pub fn constants(dataset: &Dataset, groups: &[(String, String)]) -> Vec<(String,
 pub fn table_of(dataset: &Dataset, groups: &[(String, String)], stream: &Stream) -> Result<String, Failure> {
     if let Some((_, name)) = groups.iter().find(|(g, _)| g == "table") {
         let name = lakegate_format::conform::column_name(name);
-        if dataset.tables.contains_key(&name) || dataset.any_table.is_some() {
+        if dataset.tables.contains_key(&name) {
             return Ok(name);
+        }
+        if dataset.any_table.is_some() {
+            return any_table(name);
         }
         return Err(no_table(dataset, &format!("the file's name says table `{name}`")));
     }
@@ -79,7 +83,7 @@ pub fn table_of(dataset: &Dataset, groups: &[(String, String)], stream: &Stream)
             return Ok(name.clone());
         }
         if dataset.any_table.is_some() {
-            return Ok(lakegate_format::conform::column_name(stream_name));
+            return any_table(lakegate_format::conform::column_name(stream_name));
         }
         return Err(no_table(dataset, &format!("stream `{stream_name}`")));
     }
@@ -88,6 +92,17 @@ pub fn table_of(dataset: &Dataset, groups: &[(String, String)], stream: &Stream)
         0 if dataset.any_table.is_some() => Ok(dataset.name.dataset.clone()),
         _ => Err(no_table(dataset, "the file's rows")),
     }
+}
+
+/// A table that no declaration names: by what a file says, which may be any
+/// length.
+fn any_table(name: String) -> Result<String, Failure> {
+    if name.len() <= NAME_BYTES {
+        return Ok(name);
+    }
+    let message =
+        format!("`{name}` is too long for a table's name: {} bytes of at most {NAME_BYTES}", name.len());
+    Err(Failure::new(Code::NoTable, message))
 }
 
 fn no_table(dataset: &Dataset, what: &str) -> Failure {

@@ -61,9 +61,10 @@ impl Env<'_> {
         }
     }
 
-    fn fold(&self, job: &Job, view: View) -> FileFold<'_> {
+    /// `n_at_once` files are folded at the same time: they share the memory.
+    fn fold(&self, job: &Job, view: View, n_at_once: usize) -> FileFold<'_> {
         let limits = lakegate_lake::transform::Limits {
-            memory_bytes: self.transform_memory,
+            memory_bytes: self.transform_memory / n_at_once.max(1),
             spill_dir: self.spill.to_path_buf(),
         };
         FileFold::new(self.dataset, view, self.facts(job), self.loaded_at_us, self.runtime.clone(), limits)
@@ -203,9 +204,10 @@ fn whole(
     let work: Vec<Mutex<Option<Vec<Parsed>>>> =
         seen.iter_mut().map(|(_, p, _)| Mutex::new(Some(std::mem::take(p)))).collect();
     let indices: Vec<usize> = (0..seen.len()).collect();
+    let n_at_once = env.threads.min(seen.len());
     let outs = each(env.threads, &indices, |&i| {
         let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
-        caught(|| fold_whole(env, &view, &seen[i].0, parsed))
+        caught(|| fold_whole(env.fold(&seen[i].0, view.clone(), n_at_once), parsed))
     });
     let learned_from_failed = outs.iter().zip(&seen).any(|(out, (.., news))| out.is_err() && *news);
     if learned_from_failed {
@@ -284,14 +286,16 @@ fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
     Ok(Some(parsed))
 }
 
-fn fold_whole(env: &Env<'_>, view: &View, job: &Job, parsed: Vec<Parsed>) -> Result<FileOut, Failure> {
+fn fold_whole(mut fold: FileFold<'_>, parsed: Vec<Parsed>) -> Result<FileOut, Failure> {
     let started = std::time::Instant::now();
-    let mut fold = env.fold(job, view.clone());
     let mut ready: Vec<Ready> = Vec::new();
     for p in parsed {
         ready.extend(fold.add(p, None)?);
     }
-    ready.extend(fold.rest()?);
+    fold.rest(&mut |r| {
+        ready.push(r);
+        Ok(())
+    })?;
     let mut out = fold.finish()?;
     for r in ready {
         let table = out.tables.entry(r.table).or_default();
@@ -314,7 +318,9 @@ struct Worked {
 /// What one reading of a large file came to.
 enum Streamed {
     Whole(FileOut),
-    /// A column became wider on the way: what was written has the old type.
+    /// A column became wider on the way, so that what was written has the old
+    /// type; or one was added to a table with expectations, which have not
+    /// judged the rows before it by all columns.
     Again,
 }
 
@@ -326,7 +332,8 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
         let mut sinks = Sinks::new(env);
         let saved = tables.save();
         match caught(|| stream_rows(env, tables, &job, skip, &mut sinks)) {
-            // A column widens once: this ends.
+            // A column widens once, and the second reading knows all columns:
+            // this ends.
             Ok(Streamed::Again) => sinks.abandon(),
             Ok(Streamed::Whole(out)) if out.n_read() > 0 || env.dataset.empty == Empty::Accept => {
                 let (streamed, quarantine) = sinks.finish()?;
@@ -367,8 +374,9 @@ fn stream_rows(
         first.push(parse::parse(chunk, table, &constants)?);
         env.runtime.block_on(tables.see(&first, &[]))?;
     }
-    let mut fold = env.fold(job, tables.view());
+    let mut fold = env.fold(job, tables.view(), 1);
     let mut grown_since = false;
+    let mut again = false;
     let n_widened = tables.n_widened();
 
     let (chunk_in, chunk_out) = sync_channel::<(usize, Chunk)>(env.threads * 2);
@@ -436,8 +444,13 @@ fn stream_rows(
                     }
                     if tables.columns_of(&parsed.table) != before {
                         grown_since = true;
+                        again |= fold.has_rows_of(&parsed.table) && tables.has_expectations(&parsed.table);
                         fold.set_view(tables.view());
                     }
+                }
+                if again {
+                    // The rest is looked at for more columns, once for all.
+                    continue;
                 }
                 // Once the table grew, what workers conformed under the first
                 // view may lack a column.
@@ -445,9 +458,10 @@ fn stream_rows(
                 add(&mut fold, tables, parsed, conformed, sinks)?;
             }
         }
-        for ready in fold.rest()? {
-            sinks.put(env, tables, job, ready, skip)?;
+        if again {
+            return Ok(None);
         }
+        fold.rest(&mut |ready| sinks.put(env, tables, job, ready, skip))?;
         fold.finish().map(Some)
     });
     let Some(mut out) = out? else { return Ok(Streamed::Again) };

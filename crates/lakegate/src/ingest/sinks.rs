@@ -1,9 +1,11 @@
 //! Data files of one large file, written by threads of their own while the
-//! file is still being read.
+//! file is still being read. The threads share one memory budget, however many
+//! tables the file feeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
@@ -17,63 +19,115 @@ use super::fold::{Ready, quarantine_schema};
 use super::prepare::{Env, Skip};
 use super::tables::Tables;
 
-enum Message {
-    Rows(RecordBatch),
-    Schema(SchemaRef),
+/// A table by its name, or the quarantine beside it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Place {
+    table: String,
+    quarantine: bool,
+}
+
+/// A place and how rows are laid out there.
+struct Destination {
+    place: Place,
+    folder: PathBuf,
+    schema: SchemaRef,
+    partition_columns: Vec<String>,
+    sort_by: Vec<String>,
 }
 
 /// One writer thread and the way to it.
 struct Writer {
-    to: SyncSender<Message>,
-    thread: JoinHandle<Result<Vec<AddFile>, Failure>>,
+    to: SyncSender<(Arc<Destination>, RecordBatch)>,
+    thread: JoinHandle<Result<Written, Failure>>,
 }
 
+/// Finished data files and their tables' folders.
+type Written = BTreeMap<Place, (PathBuf, Vec<AddFile>)>;
+
 impl Writer {
-    fn start(
-        folder: PathBuf,
-        schema: SchemaRef,
-        partition_columns: Vec<String>,
-        options: SinkOptions,
-    ) -> Self {
+    fn start(options: SinkOptions) -> Self {
         // A few batches wait at most: memory is bounded by back-pressure.
-        let (to, messages) = sync_channel::<Message>(4);
-        let thread = std::thread::spawn(move || {
-            let mut sink = Sink::new(&folder, schema, &partition_columns, options);
-            for message in messages {
-                let done = match message {
-                    Message::Rows(rows) => sink.write(&rows),
-                    Message::Schema(schema) => sink.set_schema(schema),
-                };
-                if let Err(e) = done {
-                    sink.abandon();
-                    return Err(e.into());
-                }
-            }
-            Ok(sink.finish()?)
-        });
-        Self { to, thread }
+        let (to, rows) = sync_channel(4);
+        Self { to, thread: std::thread::spawn(move || write(&rows, &options)) }
     }
 
-    fn join(self) -> Result<Vec<AddFile>, Failure> {
+    fn join(self) -> Result<Written, Failure> {
         drop(self.to);
         self.thread.join().unwrap_or_else(|_| Err(Failure::new(Code::Bug, "a writer thread panicked")))
     }
 }
 
-/// The writers of one table: rows go to them in turn.
-struct TableWriters {
-    folder: PathBuf,
-    schema: SchemaRef,
-    writers: Vec<Writer>,
-    next: usize,
+/// A writer thread's work: all that comes, within `options`. On failure nothing
+/// is left of it.
+fn write(
+    rows: &Receiver<(Arc<Destination>, RecordBatch)>,
+    options: &SinkOptions,
+) -> Result<Written, Failure> {
+    let mut sinks: BTreeMap<Place, (PathBuf, Sink)> = BTreeMap::new();
+    let mut failure = None;
+    for (to, rows) in rows {
+        let (_, sink) = sinks.entry(to.place.clone()).or_insert_with(|| {
+            let options = SinkOptions { sort_by: to.sort_by.clone(), ..options.clone() };
+            (to.folder.clone(), Sink::new(&to.folder, to.schema.clone(), &to.partition_columns, options))
+        });
+        let written = sink.set_schema(to.schema.clone()).and_then(|()| sink.write(&rows));
+        if let Err(e) = written.and_then(|()| keep_within(&mut sinks, options)) {
+            failure = Some(e);
+            break;
+        }
+    }
+    let mut written = Written::new();
+    for (place, (folder, sink)) in sinks {
+        if failure.is_some() {
+            sink.abandon();
+            continue;
+        }
+        match sink.finish() {
+            Ok(files) => {
+                written.insert(place, (folder, files));
+            }
+            Err(e) => failure = Some(e),
+        }
+    }
+    match failure {
+        None => Ok(written),
+        Some(e) => {
+            remove(written);
+            Err(e.into())
+        }
+    }
 }
 
-/// All writers of one streamed file.
+/// Holds a thread's sinks to its budget: what takes most is written first, so
+/// that a table whose rows are over gives way to the next.
+fn keep_within(
+    sinks: &mut BTreeMap<Place, (PathBuf, Sink)>,
+    options: &SinkOptions,
+) -> lakegate_lake::Result<()> {
+    while sinks.values().map(|(_, s)| s.memory_bytes()).sum::<usize>() > options.memory_bytes {
+        let largest = sinks.values_mut().map(|(_, s)| s).max_by_key(|s| s.memory_bytes());
+        if !largest.map_or(Ok(false), Sink::release)? {
+            break;
+        }
+    }
+    while sinks.values().map(|(_, s)| s.n_open()).sum::<usize>() > options.open_files {
+        if let Some((_, sink)) = sinks.values_mut().max_by_key(|(_, s)| s.n_open()) {
+            sink.close_largest()?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(written: Written) {
+    written.into_values().for_each(|(folder, files)| remove_files(&folder, &files));
+}
+
+/// All writers of one streamed file: rows go to them in turn.
 pub struct Sinks {
     storage: PathBuf,
-    options: SinkOptions,
-    tables: BTreeMap<String, TableWriters>,
-    quarantine: BTreeMap<String, TableWriters>,
+    writers: Vec<Writer>,
+    next: usize,
+    destinations: HashMap<Place, Arc<Destination>>,
 }
 
 /// Data files by table.
@@ -81,15 +135,21 @@ pub type Files = BTreeMap<String, Vec<AddFile>>;
 
 impl Sinks {
     pub fn new(env: &Env<'_>) -> Self {
+        let n = env.threads.max(1);
+        let options = SinkOptions {
+            memory_bytes: env.sink.memory_bytes / n,
+            open_files: (env.sink.open_files / n).max(1),
+            ..env.sink.clone()
+        };
         Self {
             storage: env.storage.to_path_buf(),
-            options: env.sink.clone(),
-            tables: BTreeMap::new(),
-            quarantine: BTreeMap::new(),
+            writers: (0..n).map(|_| Writer::start(options.clone())).collect(),
+            next: 0,
+            destinations: HashMap::new(),
         }
     }
 
-    /// Hands rows to the writers of their table, unless it holds them already.
+    /// Hands rows to the writers, unless their table holds them already.
     pub fn put(
         &mut self,
         env: &Env<'_>,
@@ -99,129 +159,83 @@ impl Sinks {
         skip: &Skip<'_>,
     ) -> Result<(), Failure> {
         let Ready { table, rows, quarantined } = ready;
+        let name = env.dataset.name.table(&table);
         if let Some(rows) = rows.filter(|r| r.num_rows() > 0)
             && !skip(tables, &table, false, job)
         {
             let state = tables.get_mut(&table).ok_or_else(|| Failure::new(Code::Bug, "table is not open"))?;
             state.notice_extras(&rows);
-            let schema = state.schema()?;
-            let partitions = state.partition_columns();
-            let name = env.dataset.name.table(&table);
-            self.send(
-                false,
-                &table,
-                table_folder(&self.storage, &name),
-                schema,
-                partitions,
-                env.threads,
-                rows,
-            )?;
+            let to = Destination {
+                place: Place { table: table.clone(), quarantine: false },
+                folder: table_folder(&self.storage, &name),
+                schema: state.schema()?,
+                partition_columns: state.partition_columns(),
+                sort_by: state.config.sort_by.clone(),
+            };
+            self.next = (self.next + 1) % self.writers.len();
+            self.send(self.next, to, rows)?;
         }
         if let Some(rows) = quarantined.filter(|r| r.num_rows() > 0)
             && !skip(tables, &table, true, job)
         {
-            let name = env.dataset.name.table(&table).quarantine();
-            let folder = table_folder(&self.storage, &name);
-            self.send(true, &table, folder, quarantine_schema(), Vec::new(), 1, rows)?;
+            let to = Destination {
+                place: Place { table, quarantine: true },
+                folder: table_folder(&self.storage, &name.quarantine()),
+                schema: quarantine_schema(),
+                partition_columns: Vec::new(),
+                sort_by: Vec::new(),
+            };
+            // They are few: always to the same, for one file.
+            self.send(0, to, rows)?;
         }
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one caller; a struct would only name them twice")]
-    fn send(
-        &mut self,
-        quarantine: bool,
-        table: &str,
-        folder: PathBuf,
-        schema: SchemaRef,
-        partition_columns: Vec<String>,
-        n_writers: usize,
-        rows: RecordBatch,
-    ) -> Result<(), Failure> {
-        let options = SinkOptions {
-            memory_bytes: self.options.memory_bytes / n_writers.max(1),
-            ..self.options.clone()
-        };
-        let group = if quarantine { &mut self.quarantine } else { &mut self.tables };
-        let t = group.entry(table.to_string()).or_insert_with(|| TableWriters {
-            writers: (0..n_writers.max(1))
-                .map(|_| {
-                    Writer::start(folder.clone(), schema.clone(), partition_columns.clone(), options.clone())
-                })
-                .collect(),
-            folder,
-            schema: schema.clone(),
-            next: 0,
+    fn send(&mut self, writer: usize, to: Destination, rows: RecordBatch) -> Result<(), Failure> {
+        let known = self.destinations.get(&to.place).filter(|d| d.schema == to.schema).cloned();
+        let to = known.unwrap_or_else(|| {
+            let to = Arc::new(to);
+            self.destinations.insert(to.place.clone(), to.clone());
+            to
         });
-        let broken = |_| Failure::new(Code::Storage, "a writer stopped");
-        if t.schema != schema {
-            for w in &t.writers {
-                if w.to.send(Message::Schema(schema.clone())).is_err() {
-                    return Err(self.why().unwrap_or_else(|| broken(())));
-                }
-            }
-            t.schema = schema;
+        if self.writers[writer].to.send((to, rows)).is_ok() {
+            return Ok(());
         }
-        let next = t.next % t.writers.len();
-        t.next += 1;
-        if t.writers[next].to.send(Message::Rows(rows)).is_err() {
-            return Err(self.why().unwrap_or_else(|| broken(())));
-        }
-        Ok(())
+        // It has ended before its time and says why.
+        let why = self.writers.swap_remove(writer).join();
+        Err(why.err().unwrap_or_else(|| Failure::new(Code::Bug, "a writer stopped without a reason")))
     }
 
-    /// The failure of a writer that has ended early.
-    fn why(&mut self) -> Option<Failure> {
-        let all = self.tables.values_mut().chain(self.quarantine.values_mut());
-        for t in all {
-            while let Some(at) = t.writers.iter().position(|w| w.thread.is_finished()) {
-                if let Err(f) = t.writers.remove(at).join() {
-                    return Some(f);
-                }
-            }
-        }
-        None
-    }
-
-    /// Closes all data files and makes them durable.
-    pub fn finish(self) -> Result<(Files, Files), Failure> {
+    fn join(self) -> (Vec<Written>, Option<Failure>) {
         let mut failure = None;
-        let mut join = |group: BTreeMap<String, TableWriters>| -> Vec<(String, PathBuf, Vec<AddFile>)> {
-            group
-                .into_iter()
-                .map(|(name, t)| {
-                    let mut files = Vec::new();
-                    for w in t.writers {
-                        match w.join() {
-                            Ok(f) => files.extend(f),
-                            Err(f) => failure = Some(f),
-                        }
-                    }
-                    (name, t.folder, files)
-                })
-                .collect()
-        };
-        let tables = join(self.tables);
-        let quarantine = join(self.quarantine);
-        if let Some(failure) = failure {
-            for (_, folder, files) in tables.iter().chain(&quarantine) {
-                remove_files(folder, files);
+        let mut all = Vec::new();
+        for writer in self.writers {
+            match writer.join() {
+                Ok(written) => all.push(written),
+                Err(f) => failure = failure.or(Some(f)),
             }
+        }
+        (all, failure)
+    }
+
+    /// Closes all data files and makes them durable. Answers those of the tables
+    /// and those of their quarantines.
+    pub fn finish(self) -> Result<(Files, Files), Failure> {
+        let (all, failure) = self.join();
+        if let Some(failure) = failure {
+            all.into_iter().for_each(remove);
             return Err(failure);
         }
-        let named =
-            |all: Vec<(String, PathBuf, Vec<AddFile>)>| all.into_iter().map(|(n, _, f)| (n, f)).collect();
-        Ok((named(tables), named(quarantine)))
+        let (mut tables, mut quarantine) = (Files::new(), Files::new());
+        for (place, (_, files)) in all.into_iter().flatten() {
+            let group = if place.quarantine { &mut quarantine } else { &mut tables };
+            group.entry(place.table).or_default().extend(files);
+        }
+        Ok((tables, quarantine))
     }
 
     /// Gives up: removes what was written.
     pub fn abandon(self) {
-        for t in self.tables.into_values().chain(self.quarantine.into_values()) {
-            for w in t.writers {
-                if let Ok(files) = w.join() {
-                    remove_files(&t.folder, &files);
-                }
-            }
-        }
+        self.join().0.into_iter().for_each(remove);
     }
 }

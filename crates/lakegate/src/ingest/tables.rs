@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, Table};
+use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
@@ -17,6 +17,7 @@ use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::sink::SinkOptions;
 
+use super::fold::compile_transform;
 use super::parse::{Parsed, Rows};
 
 /// Rows per chunk that inference looks at.
@@ -31,6 +32,8 @@ pub struct TableState {
     pub log: TableLog,
     pub quarantine: TableLog,
     pub plan: Plan,
+    /// As the table is laid out; only a replay brings today's configuration.
+    pub partition_by: Vec<PartitionBy>,
     pub extras: Extras,
     pub checks: Arc<Checks>,
     /// Whether the plan differs from the stored schema.
@@ -71,6 +74,7 @@ pub struct View {
 pub struct TableView {
     pub config: Table,
     pub plan: Plan,
+    pub partition_by: Vec<PartitionBy>,
     pub checks: Arc<Checks>,
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
@@ -84,28 +88,26 @@ impl TableView {
         self.fresh
             || self.config.transform.is_some()
             || rows.names().any(|n| !self.plan.targets.iter().any(|t| t.spec.source() == n))
-            || !drifting(&self.plan, &self.config, &self.stay_int, rows).is_empty()
+            || !drifting(&self.plan, &self.partition_by, &self.stay_int, rows).is_empty()
     }
 }
 
 /// Inferred integer columns in which rows hold a number that is not whole.
-fn drifting(plan: &Plan, config: &Table, stay_int: &[String], rows: &Rows) -> Vec<String> {
+fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows: &Rows) -> Vec<String> {
     let may = |t: &&Target| {
         !t.declared
             && t.data_type.is_signed_integer()
             && t.spec.kind.is_none()
-            && !config.partition_by.iter().any(|p| p.column_name() == t.spec.name)
+            && !partition_by.iter().any(|p| p.column_name() == t.spec.name)
             && !stay_int.contains(&t.spec.name)
     };
     plan.targets
         .iter()
         .filter(may)
         .filter(|t| match rows {
-            Rows::Text(batch) => batch
-                .names
-                .iter()
-                .position(|n| n == t.spec.source())
-                .is_some_and(|at| infer::has_float(batch, at, &plan.nulls)),
+            Rows::Text(batch) => batch.names.iter().position(|n| n == t.spec.source()).is_some_and(|at| {
+                infer::has_float(batch, at, &[plan.nulls.as_slice(), &t.spec.nulls].concat())
+            }),
             Rows::Typed(batch) => {
                 batch.column_by_name(t.spec.source()).is_some_and(|a| typed_conform::has_float(a))
             }
@@ -191,14 +193,9 @@ impl Tables {
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
         let plan = match &stored {
-            Some(stored) => layout::plan_of(
-                stored,
-                &config.columns,
-                &config.partition_by,
-                config.evolve,
-                &self.dataset.timezone,
-                nulls,
-            ),
+            Some(stored) => {
+                layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
+            }
             None => Plan {
                 targets: config
                     .columns
@@ -210,6 +207,10 @@ impl Tables {
                 nulls,
             },
         };
+        let partition_by = match &stored {
+            Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
+            None => config.partition_by.clone(),
+        };
         let has = |column: &str| stored.as_ref().is_some_and(|s| s.index_of(column).is_ok());
         let extras = Extras {
             provenance: self.dataset.provenance,
@@ -218,7 +219,7 @@ impl Tables {
         };
         let grown = match &stored {
             Some(s) => {
-                let wanted = layout::schema(&plan, &config.partition_by, extras)?;
+                let wanted = layout::schema(&plan, &partition_by, extras)?;
                 wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
             }
             None => true,
@@ -229,12 +230,16 @@ impl Tables {
             log,
             quarantine,
             plan,
+            partition_by,
             extras,
             grown,
             anew: stored.is_none(),
             seen: false,
             stay_int: Vec::new(),
         };
+        if let Some(note) = state.layout_note() {
+            tracing::warn!("{note}");
+        }
         // Expectations may name columns that are not inferred yet.
         if !state.anew {
             state.compile_checks().await?;
@@ -298,7 +303,10 @@ impl Tables {
             parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
         }
         let output = match &state.config.transform {
-            Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
+            Some(sql) => {
+                let nulls = &state.plan.nulls;
+                Some(compile_transform(&self.dataset, sql, &parts, nulls).await?.output_schema())
+            }
             None => None,
         };
         state.seen = true;
@@ -324,6 +332,10 @@ impl Tables {
         self.open.get(table).map_or(0, |s| s.plan.targets.len())
     }
 
+    pub fn has_expectations(&self, table: &str) -> bool {
+        self.open.get(table).is_some_and(|s| !s.config.expect.is_empty())
+    }
+
     pub fn view(&self) -> View {
         View {
             tables: self
@@ -335,6 +347,7 @@ impl Tables {
                         Arc::new(TableView {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
+                            partition_by: s.partition_by.clone(),
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
                             stay_int: s.stay_int.clone(),
@@ -362,14 +375,22 @@ fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
-        Ok(layout::schema(&self.plan, &self.config.partition_by, self.extras)?)
+        Ok(layout::schema(&self.plan, &self.partition_by, self.extras)?)
+    }
+
+    /// What to say where the table is laid out otherwise than is declared now.
+    pub fn layout_note(&self) -> Option<String> {
+        (self.partition_by != self.config.partition_by).then(|| {
+            format!(
+                "table {}: the changed `partition_by:` takes effect with `lakegate replay {}`",
+                self.log.name,
+                self.log.name.dataset()
+            )
+        })
     }
 
     pub fn partition_columns(&self) -> Vec<String> {
-        if !self.anew {
-            return self.log.partition_columns().to_vec();
-        }
-        self.config.partition_by.iter().map(|p| p.column_name()).collect()
+        self.partition_by.iter().map(PartitionBy::column_name).collect()
     }
 
     /// Rows may carry `_rescued` for the first time.
@@ -392,11 +413,10 @@ impl TableState {
     async fn widen(&mut self, parts: &[&Parsed], sink: Option<&SinkOptions>) -> Result<bool, Failure> {
         let mut columns: Vec<String> = Vec::new();
         for part in parts {
-            columns.extend(drifting(&self.plan, &self.config, &self.stay_int, &part.rows));
+            columns.extend(drifting(&self.plan, &self.partition_by, &self.stay_int, &part.rows));
         }
         columns.sort();
         columns.dedup();
-        columns.retain(|c| !self.log.partition_columns().contains(c));
         if columns.is_empty() {
             return Ok(false);
         }
@@ -441,7 +461,7 @@ impl TableState {
             }
             match &part.rows {
                 Rows::Text(batch) => {
-                    for (name, s) in infer::look(batch, &self.plan.nulls, LOOK_ROWS) {
+                    for (name, s) in infer::look(batch, &self.plan.nulls, &self.config.columns, LOOK_ROWS) {
                         if !seen.contains_key(&name) {
                             order.push(name.clone());
                         }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, SystemTime};
 
-use crate::lake::{DONE, Stopped, TestLake, await_state};
+use crate::lake::{DONE, FAILED, Mounted, Stopped, TestLake, await_state};
 
 const PLAIN: &str = "columns: { id: int, word: string }\n";
 
@@ -302,5 +302,123 @@ fn a_watched_folder_is_loaded_while_files_land() {
     assert_eq!(count(&lake), 3);
     let code = up.interrupt();
     assert!(matches!(code, Some(DONE | 130)), "{code:?}");
+    lake.prove();
+}
+
+#[test]
+fn a_copy_keeps_its_rows_when_its_original_changes() {
+    let lake = TestLake::with("notes", PLAIN);
+    lake.land(&at("latest.csv"), row(1, "first"));
+    lake.land(&at("march.csv"), row(1, "first"));
+    lake.run();
+    lake.land(&at("latest.csv"), row(2, "second"));
+    lake.run();
+    assert_eq!(words(&lake), ["1|first", "2|second"]);
+    assert_eq!(lake.states(), ["latest.csv|replaced", "latest.csv|committed", "march.csv|committed"]);
+    lake.prove();
+}
+
+#[test]
+fn a_file_whose_route_has_changed_goes_to_its_new_dataset() {
+    let lake = TestLake::new("");
+    let route = |name: &str, pattern: &str| {
+        lake.dataset(name, &format!("landing: landing/shared\nmatch: '{pattern}'\n"));
+    };
+    route("buses", ".*\\.csv");
+    route("trains", "none");
+    lake.land("landing/shared/a.csv", row(1, "bus"));
+    lake.land("landing/shared/t.csv", row(2, "train"));
+    lake.run();
+    assert_eq!(lake.value("select count(*) from ops.buses.buses"), 2);
+    route("buses", "a\\.csv");
+    route("trains", "t\\.csv");
+    lake.run();
+    lake.run();
+    assert_eq!(lake.lines("select word from ops.trains.trains"), ["train"]);
+    // Back again, and changed meanwhile: one version of it is there.
+    lake.land("landing/shared/t.csv", row(2, "tram"));
+    route("buses", ".*\\.csv");
+    route("trains", "none");
+    lake.run();
+    assert_eq!(lake.lines("select word from ops.buses.buses order by id"), ["bus", "tram"]);
+}
+
+#[test]
+fn what_could_not_be_archived_is_archived_later() {
+    let lake = TestLake::with("notes", PLAIN);
+    lake.land(&at("a.csv"), row(1, "one"));
+    lake.run();
+    lake.dataset("notes", &format!("{PLAIN}after: archive\n"));
+    lake.run();
+    assert_eq!(lake.files_below("landing").len(), 0);
+    assert_eq!(lake.files_below("lake/archive").len(), 1);
+    assert_eq!(words(&lake), ["1|one"]);
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_ledger_older_than_its_tables_stops_the_lake_before_anything_is_lost() {
+    let lake = TestLake::with("notes", PLAIN);
+    let (state, older, newest) = (lake.path("lake/state"), lake.path("older"), lake.path("newest"));
+    lake.land(&at("a.csv"), row(1, "one"));
+    lake.run();
+    copy_folder(&state, &older);
+    lake.land(&at("b.csv"), row(2, "two"));
+    lake.run();
+    lake.land(&at("c.csv"), row(3, "three"));
+    lake.run();
+    fs::rename(&state, &newest).unwrap();
+    copy_folder(&older, &state);
+    for n in 0..5 {
+        lake.land(&at(&format!("d{n}.csv")), row(10 + n, "new"));
+    }
+    for _ in 0..2 {
+        lake.lakegate(&["run"]).is(FAILED).says("LG605").says("older than the tables");
+        lake.lakegate(&["replay", "ops.notes"]).is(FAILED).says("LG605");
+    }
+    // The same where there is no ledger any more.
+    fs::remove_dir_all(&state).unwrap();
+    lake.lakegate(&["run"]).is(FAILED).says("LG605");
+    // Nothing was taken, so that the right ledger goes on as if nothing had been.
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(&newest, &state).unwrap();
+    lake.run();
+    assert_eq!(words(&lake).len(), 8);
+    lake.prove();
+}
+
+#[test]
+fn what_was_received_before_the_disk_was_full_is_accepted() {
+    let lake = TestLake::with("notes", PLAIN);
+    let Some(raw) = Mounted::tmpfs(&lake.path("lake/raw"), "size=2m") else { return };
+    lake.land(&at("big.csv"), format!("id,word\n{}", "1,0123456789\n".repeat(400_000)));
+    lake.land(&at("small.csv"), row(1, "small"));
+    lake.lakegate(&["run"]).is(FAILED).says("LG601");
+    assert_eq!(lake.states(), ["small.csv|queued"]);
+    raw.remount("size=64m");
+    lake.run();
+    assert_eq!(lake.states(), ["big.csv|committed", "small.csv|committed"]);
+    lake.prove();
+}
+
+#[test]
+fn a_parked_file_whose_bytes_are_gone_is_read_again_where_it_lies() {
+    let lake = TestLake::with("notes", PLAIN);
+    lake.land(&at("a.csv"), "id,word\n1\n");
+    lake.run_with_findings();
+    fs::remove_dir_all(lake.path("lake/raw/ops")).unwrap();
+    lake.dataset("notes", &format!("{PLAIN}read: {{ csv: {{ ragged: fill }} }}\n"));
+    lake.lakegate(&["redrive", "--all"]).is(DONE);
+    lake.run_with_findings();
+    assert_eq!(lake.parked(), ["a.csv|LG204"]);
+    lake.run();
+    assert_eq!(words(&lake), ["1|"]);
     lake.prove();
 }

@@ -324,6 +324,118 @@ sort_by: [id]
     assert_eq!(lake.value("select count(*) from t where at_day is null"), 1);
 }
 
+#[test]
+fn another_partitioning_waits_for_a_replay() {
+    let declared = |by: &str| format!("columns: {{ id: int, at: timestamp }}\npartition_by: {by}\n");
+    let lake = loaded(&declared("month(at)"), &[("a.csv", "id,at\n1,2026-01-15T01:00:00Z\n")]);
+    lake.dataset("t", &declared("day(at)"));
+    lake.land(&at("b.csv"), "id,at\n2,2026-02-16T01:00:00Z\n");
+    let plan = lake.lakegate(&["plan"]).is(DONE);
+    assert!(plan.stdout.contains("`partition_by:` takes effect with `lakegate replay ops.t`"), "{plan}");
+    lake.run();
+    assert_eq!(lake.lines("select id, at_month from t order by id"), ["1|2026-01-01", "2|2026-02-01"]);
+    lake.prove();
+    lake.lakegate(&["replay", "ops.t"]).is(DONE);
+    assert_eq!(lake.lines("select id, at_day from t order by id"), ["1|2026-01-15", "2|2026-02-16"]);
+    lake.lakegate(&["sql", "select at_month from t"]).is(USAGE);
+    lake.land(&at("c.csv"), "id,at\n3,2026-03-17T01:00:00Z\n");
+    assert!(!lake.lakegate(&["plan"]).is(DONE).stdout.contains("replay"));
+    lake.run();
+    assert_eq!(lake.lines("select at_day from t where id = 3"), ["2026-03-17"]);
+    lake.prove();
+}
+
+#[test]
+fn a_table_may_be_partitioned_by_the_day_of_loading() {
+    let lake = loaded("columns: { id: int }\npartition_by: day(_loaded_at)\n", &[("a.csv", "id\n1\n2\n")]);
+    assert_eq!(
+        lake.lines("select id from t where _loaded_at_day = cast(_loaded_at as date) order by id"),
+        ["1", "2"]
+    );
+    lake.dataset("t", "columns: { id: int }\npartition_by: _file_id\n");
+    let ran = lake.lakegate(&["check"]).is(USAGE);
+    assert!(format!("{ran}").contains("cannot partition by `_file_id`"), "{ran}");
+}
+
+#[test]
+fn the_quarantine_keeps_what_a_transform_made_as_it_was() {
+    let lake = loaded(
+        "transform: \"select id, v || ' km/h' as v from input\"
+columns: { id: int, v: float }
+expect: [ { column: v, is: present, on_fail: quarantine } ]
+",
+        &[("a.csv", "id,v\n1,30\n")],
+    );
+    let kept = lake.lines("select _original from t__quarantine");
+    let kept: Value = serde_json::from_str(&kept[0]).unwrap();
+    assert_eq!(kept["v"], "30 km/h");
+}
+
+/// Objects, of which the last ones differ from each other in a column alone
+/// that the first 8 MiB do not have.
+fn late_column() -> String {
+    let early = (0..400_000).map(|i| format!("{{\"id\":{i},\"v\":\"early\"}}\n"));
+    let late = (0..100).map(|i| format!("{{\"id\":1,\"v\":\"early\",\"late\":{i}}}\n"));
+    early.chain(late).collect()
+}
+
+#[test]
+fn rows_that_differ_in_a_column_that_comes_late_are_no_duplicates() {
+    let text = late_column();
+    assert!(text.len() > 9 << 20, "read in chunks");
+    let lake = TestLake::with("t", "read: ndjson\nexpect: [ { name: once, unique: all, on_fail: drop } ]\n");
+    lake.land(&at("a.ndjson"), &text);
+    lake.land(&at("b.ndjson"), format!("{text}{{\"id\":1,\"v\":\"early\"}}\n"));
+    lake.run();
+    assert_eq!(
+        lake.lines("select n_committed, n_duplicate from system.file_tables order by file_id"),
+        ["400100|0", "400100|1"]
+    );
+    assert_eq!(lake.value("select count(late) from t"), 200);
+    lake.prove();
+}
+
+#[test]
+fn keys_that_memory_does_not_hold_park_the_file() {
+    let text: String = (0..2_000_000).map(|i| format!("{i}\n")).fold("id\n".into(), |a: String, l| a + &l);
+    let lake = TestLake::new("memory: 64MiB\n");
+    lake.dataset("t", "columns: { id: int }\nexpect: [ { unique: id, on_fail: drop } ]\n");
+    lake.land(&at("a.csv"), text);
+    lake.land(&at("b.csv"), "id\n1\n1\n");
+    lake.run_with_findings();
+    assert_eq!(lake.parked(), ["a.csv|LG403"]);
+    assert_eq!(lake.lines("select id from t"), ["1"]);
+    lake.write("lake.yaml", "lake: test\nmemory: 1GiB\n");
+    lake.lakegate(&["redrive", "--code", "LG403"]).is(DONE);
+    lake.run();
+    assert_eq!(lake.value("select count(*) from t"), 2_000_001);
+    lake.prove();
+}
+
+#[test]
+fn a_transform_over_a_large_file_and_sorted_rows_need_little_memory() {
+    let rows: String =
+        (0..350_000_i64).map(|i| format!("{},some text of row {i}\n", i * 7919 % 350_003)).collect();
+    let lake = TestLake::new("memory: 64MiB\n");
+    lake.dataset(
+        "t",
+        "transform: select id, text, row_number() over (order by id) as place from input
+input: { id: int }
+sort_by: text
+partition_by: part
+columns: { id: int, text: string, place: int, part: { type: int, default: 1 } }
+",
+    );
+    lake.land(&at("a.csv"), format!("id,text\n{rows}"));
+    lake.run();
+    assert_eq!(
+        lake.lines("select count(*), count(distinct place), max(place) from t"),
+        ["350000|350000|350000"]
+    );
+    assert_eq!(lake.value("select count(*) from t where (id, place) in ((0, 1))"), 1);
+    assert!(lake.files_below("lake/tmp").is_empty(), "{:?}", lake.files_below("lake/tmp"));
+}
+
 /// Sees a table, over and over, as another process does.
 fn counts_while(lake: &TestLake, mut work: Stopped, statement: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
@@ -350,9 +462,28 @@ fn readers_never_see_a_table_empty_or_doubled_while_it_is_replayed() {
     lake.prove();
 }
 
+/// Makes removals an hour older than they are.
+fn an_hour_later(log: &std::path::Path) {
+    for entry in std::fs::read_dir(log).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "json") {
+            continue;
+        }
+        let mut older = String::new();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            let mut action: serde_json::Value = serde_json::from_str(line).unwrap();
+            if let Some(at) = action.pointer_mut("/remove/deletionTimestamp") {
+                *at = (at.as_i64().unwrap() - 3_600_000).into();
+            }
+            older += &format!("{action}\n");
+        }
+        std::fs::write(&path, older).unwrap();
+    }
+}
+
 #[test]
 fn compaction_and_vacuum_keep_every_row_and_every_live_file() {
-    let lake = TestLake::new("upkeep: { compact_at_files: 100, vacuum_after: 0s }\nbatch: { files: 1 }\n");
+    let lake = TestLake::new("upkeep: { compact_at_files: 100, vacuum_after: 10min }\nbatch: { files: 1 }\n");
     lake.dataset("t", "columns: { id: int, place: string }\npartition_by: place\n");
     for i in 0..12 {
         lake.land(&at(&format!("{i}.csv")), format!("id,place\n{i},x\n{},y\n", 100 + i));
@@ -367,13 +498,16 @@ fn compaction_and_vacuum_keep_every_row_and_every_live_file() {
     };
     assert_eq!(data_files(&lake), 24);
 
-    lake.write("lake.yaml", "lake: test\nupkeep: { compact_at_files: 3, vacuum_after: 0s }\n");
+    lake.write("lake.yaml", "lake: test\nupkeep: { compact_at_files: 3, vacuum_after: 10min }\n");
     lake.lakegate(&["maintain", "--dry-run"]).is(DONE);
     assert_eq!(lake.value("select n_files from system.tables"), 24, "a dry run does nothing");
     lake.lakegate(&["maintain", "--compact"]).is(DONE);
     assert_eq!(lake.value("select n_files from system.tables"), 2, "one file a partition");
     lake.snapshot().assert_same(&before, "after compaction");
     lake.prove();
+    lake.lakegate(&["maintain", "--vacuum"]).is(DONE);
+    assert_eq!(data_files(&lake), 26, "what was just removed may still be read");
+    an_hour_later(&lake.path("lake/tables/ops/t/t/_delta_log"));
     lake.lakegate(&["maintain", "--vacuum"]).is(DONE);
     assert_eq!(data_files(&lake), 2);
     lake.lakegate(&["maintain"]).is(DONE);
@@ -578,7 +712,28 @@ fn the_examples_pass_their_own_tests() {
         lake.lakegate(&["check"]).is(DONE);
         lake.lakegate(&["test"]).is(DONE);
         assert!(lake.files_below("lake").is_empty(), "`test` works in a lake of its own");
-        lake.lakegate(&["run"]).is(DONE);
+        // What its fixtures hold, landed and loaded.
+        let mut n_files = 0;
+        for input in lake.files_below("fixtures").iter().filter(|f| f.contains("/input/")) {
+            let parts: Vec<&str> = input.splitn(5, '/').collect();
+            let [team, dataset, _, _, name] = parts[..] else { panic!("{input}") };
+            lake.land(
+                &format!("landing/{team}/{dataset}/{name}"),
+                fs::read(lake.path("fixtures").join(input)).unwrap(),
+            );
+            n_files += 1;
+        }
+        let n_parked: usize = lake
+            .files_below("fixtures")
+            .iter()
+            .filter(|f| f.ends_with("golden/parked.csv"))
+            .map(|f| fs::read_to_string(lake.path("fixtures").join(f)).unwrap().lines().count() - 1)
+            .sum();
+        lake.lakegate(&["run"]).is(if n_parked > 0 { FINDINGS } else { DONE });
+        assert_eq!(lake.parked().len(), n_parked);
+        let committed = lake.value("select count(*) from system.files where state = 'committed'");
+        assert_eq!(committed, n_files - n_parked, "{:?}", lake.states());
+        lake.prove();
     }
     assert!(n_examples >= 3, "{n_examples} examples");
 }

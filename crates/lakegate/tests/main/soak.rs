@@ -147,6 +147,14 @@ impl Zone<'_> {
                 let bytes = self.csv();
                 self.put(&name, Landed { bytes, mtime, truncated: false, corrected: false, settled: true });
             }
+            5 if !first.is_empty() => {
+                // The bytes of one that may be corrected later: then this one's
+                // are to stay.
+                let name = first[self.rng.usize(..first.len())].clone();
+                let copy = format!("copy{}.{}", self.clock, name.split_once('.').unwrap().1);
+                let file = Landed { mtime, ..self.files[&name].clone() };
+                self.put(&copy, file);
+            }
             _ => {
                 let extension = ["csv", "csv", "ndjson", "zip", "csv.gz"][self.rng.usize(..5)];
                 let bytes = self.bytes(extension);

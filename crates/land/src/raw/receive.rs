@@ -5,10 +5,10 @@
 //! removed here: the ledger has not heard of the file yet.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use lakegate_domain::model::OnChange;
+use lakegate_domain::model::After;
 use lakegate_domain::{Code, DatasetName, Failure};
 
 use super::pack::PackBuilder;
@@ -21,9 +21,9 @@ use crate::list::Seen;
 pub struct Wanted<'a> {
     pub dataset: &'a DatasetName,
     pub seen: Seen,
-    /// Where a changed file replaces its rows a large file is linked instead of
-    /// copied: see [`RawStore::receive`].
-    pub on_change: OnChange,
+    /// Where the landed file goes away a large one is linked instead of copied:
+    /// see [`RawStore::receive`].
+    pub after: After,
 }
 
 /// A file whose bytes are safe.
@@ -33,8 +33,7 @@ pub struct Received {
     pub seen: Seen,
     /// blake3 of its bytes, in hexadecimal.
     pub fingerprint: String,
-    /// `None` where the caller knows these bytes already.
-    pub raw: Option<RawPlace>,
+    pub raw: RawPlace,
 }
 
 /// What became of one wanted file.
@@ -44,15 +43,13 @@ impl RawStore {
     /// Reads each file of a batch and stores its bytes durably. The answers are
     /// in the batch's order, and one file's failure is no other's.
     ///
-    /// `is_known` is asked with each file's dataset and fingerprint; bytes that
-    /// it knows are not stored again.
-    ///
     /// Small files of one dataset go into common packs. Memory is bounded by one
     /// pack, whatever the batch. A large file is copied (by reference where the
-    /// file system can), or hard-linked where its dataset replaces a changed
-    /// file's rows: a link costs nothing, but somebody who then overwrites the
-    /// landed file *in place* overwrites the raw bytes as well. That version is
-    /// superseded anyway, and [`RawStore::open_verified`] sees it.
+    /// file system can), or hard-linked where the landed one is archived or
+    /// deleted right after: a link costs nothing, but somebody who overwrites the
+    /// landed file *in place* overwrites the raw bytes as well, so it is made only
+    /// where that name goes away. [`RawStore::open_verified`] sees what a writer
+    /// that still held it open has done.
     ///
     /// | a file that                                      | fails with   |
     /// |--------------------------------------------------|--------------|
@@ -61,11 +58,7 @@ impl RawStore {
     /// | may not be read, or is no file                   | LG203        |
     /// | finds no room in the store                       | LG601        |
     /// | finds the store failing otherwise                | LG602        |
-    pub fn receive(
-        &self,
-        batch: Vec<Wanted<'_>>,
-        is_known: &dyn Fn(&DatasetName, &str) -> bool,
-    ) -> Vec<Outcome> {
+    pub fn receive(&self, batch: Vec<Wanted<'_>>) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = batch.iter().map(|_| None).collect();
         let mut order: Vec<usize> = (0..batch.len()).collect();
         order.sort_by_key(|&i| batch[i].dataset); // stable: a pack keeps the batch's order
@@ -74,20 +67,16 @@ impl RawStore {
         for same_dataset in order.chunk_by(|&a, &b| batch[a].dataset == batch[b].dataset) {
             let mut open = OpenPack::new();
             for &i in same_dataset {
-                let Wanted { dataset, seen, on_change } = &batch[i];
-                let known = |fingerprint: &str| is_known(dataset, fingerprint);
+                let Wanted { dataset, seen, after } = &batch[i];
                 if seen.size_bytes >= SMALL_FILE_BYTES {
                     outcomes[i] = Some(
-                        self.receive_large(dataset, seen, *on_change, &known, || ())
+                        self.receive_large(dataset, seen, *after, || ())
                             .map_err(|failure| (seen.clone(), failure)),
                     );
                     continue;
                 }
                 match read_small(seen, &mut bytes, || ()) {
                     Err(failure) => outcomes[i] = Some(Err((seen.clone(), failure))),
-                    Ok(fingerprint) if known(&fingerprint) => {
-                        outcomes[i] = Some(Ok(Received { seen: seen.clone(), fingerprint, raw: None }));
-                    }
                     Ok(fingerprint) => {
                         if let Err(failure) = open.add(i, seen, fingerprint, &bytes) {
                             outcomes[i] = Some(Err((seen.clone(), failure)));
@@ -114,7 +103,7 @@ impl RawStore {
         match self.write_pack(dataset, open.pack) {
             Ok(places) => {
                 for ((i, seen, fingerprint), place) in open.files.into_iter().zip(places) {
-                    outcomes[i] = Some(Ok(Received { seen, fingerprint, raw: Some(place) }));
+                    outcomes[i] = Some(Ok(Received { seen, fingerprint, raw: place }));
                 }
             }
             Err(failure) => {
@@ -157,8 +146,7 @@ impl RawStore {
         &self,
         dataset: &DatasetName,
         seen: &Seen,
-        on_change: OnChange,
-        is_known: &dyn Fn(&str) -> bool,
+        after: After,
         meanwhile: impl FnOnce(),
     ) -> Result<Received, Failure> {
         let landed = open_landed(seen)?;
@@ -169,14 +157,15 @@ impl RawStore {
             disk::failure(&format!("copy `{}` to", seen.os_path.display()), &folder.join(&name), &e)
         };
 
-        if on_change != OnChange::Replace || !link(&landed, &seen.os_path, staged.part()) {
-            let mut copy = File::create_new(staged.part()).map_err(storage)?;
-            io::copy(&mut &landed, &mut copy).map_err(storage)?;
+        let linked = after != After::Keep && link(&landed, &seen.os_path, staged.part());
+        if !linked {
+            copy(seen, &landed, &File::create_new(staged.part()).map_err(storage)?, &storage)?;
         }
         let ours = File::open(staged.part()).map_err(storage)?;
         // A linked file may never have been synced by whoever wrote it.
         ours.sync_all().map_err(storage)?;
-        let fingerprint = fingerprint(&ours).map_err(storage)?;
+        let fingerprint =
+            fingerprint(&ours).map_err(|e| if linked { unreadable(seen, &e) } else { storage(e) })?;
         meanwhile();
         let stored_bytes = ours.metadata().map_err(storage)?.len();
         same_as_seen(seen, &landed)?;
@@ -184,12 +173,8 @@ impl RawStore {
             return Err(changed(seen, stored_bytes));
         }
 
-        let raw = if is_known(&fingerprint) {
-            None
-        } else {
-            staged.publish().map_err(storage)?;
-            Some(RawPlace { pack: format!("{day}/{name}"), offset: 0, stored_bytes, method: Method::Whole })
-        };
+        staged.publish().map_err(storage)?;
+        let raw = RawPlace { pack: format!("{day}/{name}"), offset: 0, stored_bytes, method: Method::Whole };
         Ok(Received { seen: seen.clone(), fingerprint, raw })
     }
 }
@@ -275,6 +260,25 @@ fn changed(seen: &Seen, size_bytes: u64) -> Failure {
 
 fn unreadable(seen: &Seen, error: &io::Error) -> Failure {
     Failure::new(Code::Unreadable, format!("`{}` cannot be read: {error}", seen.os_path.display()))
+}
+
+/// Copies a large file, by reference where the file system can. The system does
+/// not say which end failed, so that the landed file is read once more: what
+/// cannot be read is that file's trouble and stops no other.
+fn copy(
+    seen: &Seen,
+    landed: &File,
+    ours: &File,
+    storage: &dyn Fn(io::Error) -> Failure,
+) -> Result<(), Failure> {
+    let (mut from, mut to) = (landed, ours);
+    let Err(error) = io::copy(&mut from, &mut to) else { return Ok(()) };
+    let failure = storage(error);
+    if failure.code == Code::DiskFull {
+        return Err(failure);
+    }
+    let read = from.rewind().and_then(|()| io::copy(&mut from, &mut io::sink()));
+    Err(read.map_or_else(|e| unreadable(seen, &e), |_| failure))
 }
 
 /// Gives the opened file a second name; `false` where that cannot be, for
@@ -375,19 +379,37 @@ mod tests {
         let store = RawStore::open(folder.path().join("raw")).unwrap();
         let dataset = DatasetName::new("t", "d");
         let big = vec![7; SMALL_FILE_BYTES as usize + 3];
-        for on_change in [OnChange::Replace, OnChange::Append] {
+        for after in [After::Keep, After::Archive] {
             for meddle in [(|p: &Path| append(p, b"5")) as fn(&Path), |p| {
                 overwrite(p, &vec![8; SMALL_FILE_BYTES as usize + 3]);
             }] {
                 let seen = landed(folder.path(), "a", &big);
                 let meanwhile = || meddle(&seen.os_path);
-                let failure =
-                    store.receive_large(&dataset, &seen, on_change, &|_| false, meanwhile).unwrap_err();
+                let failure = store.receive_large(&dataset, &seen, after, meanwhile).unwrap_err();
                 assert_eq!(failure.code, Code::Changed);
                 let (_, day) = store.day_folder(&dataset).unwrap();
-                assert_eq!(fs::read_dir(day).unwrap().count(), 0, "{on_change:?}");
+                assert_eq!(fs::read_dir(day).unwrap().count(), 0, "{after:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_copy_that_fails_says_which_end_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let seen = landed(folder.path(), "a", b"1234");
+        let part = folder.path().join("part");
+        let storage = |e: io::Error| disk::failure("copy to", &part, &e);
+        let (readable, writable) = (File::open(&seen.os_path).unwrap(), File::create(&part).unwrap());
+        copy(&seen, &readable, &writable, &storage).unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"1234");
+        // A file that is not open for it cannot be read, and one that is not open
+        // for it cannot be written.
+        let write_only = File::options().write(true).open(&seen.os_path).unwrap();
+        let failure = copy(&seen, &write_only, &writable, &storage).unwrap_err();
+        assert_eq!(failure.code, Code::Unreadable, "{failure}");
+        let read_only = File::open(&part).unwrap();
+        let failure = copy(&seen, &File::open(&seen.os_path).unwrap(), &read_only, &storage).unwrap_err();
+        assert_eq!(failure.code, Code::Storage, "{failure}");
     }
 
     #[test]

@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter};
-use std::path::PathBuf;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use lakegate_domain::{Code, DatasetName, Failure};
@@ -26,6 +26,8 @@ use crate::list::Problem;
 const BUNDLED_BYTES: u64 = 16 << 20;
 /// A bundle takes no more packs once it has this many bytes.
 const BUNDLE_BYTES: u64 = 64 << 20;
+/// Nor once it has this many entries: a zip has room for 65,535.
+const BUNDLE_ENTRIES: u64 = 60_000;
 /// Fewer packs than this are not worth a bundle.
 const BUNDLE_PACKS: usize = 8;
 
@@ -45,9 +47,6 @@ pub struct Swept {
     /// Packs that no row of the ledger refers to and that were removed.
     pub n_orphans: usize,
     pub freed_bytes: u64,
-    /// What is left.
-    pub n_kept: usize,
-    pub kept_bytes: u64,
     pub problems: Vec<Problem>,
 }
 
@@ -82,14 +81,16 @@ impl RawStore {
         for mut packs in by_dataset.into_values() {
             packs.sort_by(|a, b| a.made_ns.cmp(&b.made_ns).then_with(|| a.relative.cmp(&b.relative)));
             let mut group: Vec<String> = Vec::new();
-            let mut group_bytes = 0;
+            let (mut group_bytes, mut group_entries) = (0, 0);
             for pack in packs {
-                group_bytes += pack.size_bytes;
-                group.push(pack.relative);
-                if group_bytes >= BUNDLE_BYTES {
+                let n_entries = n_entries(&pack.path);
+                if group_bytes >= BUNDLE_BYTES || group_entries + n_entries > BUNDLE_ENTRIES {
                     groups.push(std::mem::take(&mut group));
-                    group_bytes = 0;
+                    (group_bytes, group_entries) = (0, 0);
                 }
+                group_bytes += pack.size_bytes;
+                group_entries += n_entries;
+                group.push(pack.relative);
             }
             groups.push(group);
         }
@@ -187,8 +188,9 @@ impl RawStore {
     /// in `referenced`, if they are at least `older_than` old. Give it an age far
     /// beyond the time between receiving a file and the ledger's accepting it.
     ///
-    /// Where `referenced` is empty no pack is removed: a ledger that was lost
-    /// refers to nothing, and then these bytes are all there is.
+    /// A pack that is newer than every one referred to is never removed: an older
+    /// ledger that was restored, or a new one in place of one that was lost, does
+    /// not know of it, and then its bytes are all there is.
     ///
     /// # Errors
     /// LG602 where the store cannot be listed. What cannot be removed is among
@@ -202,11 +204,13 @@ impl RawStore {
         let before_ns = before(now, older_than);
         let mut swept = Swept::default();
         let mut spared = 0_usize;
-        for file in self.files()? {
+        let files = self.files()?;
+        let newest_ns = files.iter().filter(|f| referenced.contains(&f.relative)).map(|f| f.made_ns).max();
+        for file in files {
             let is_part = file.name.ends_with(PART);
             let is_orphan = !is_part && !referenced.contains(&file.relative);
             let is_old = file.made_ns < before_ns;
-            if is_orphan && is_old && referenced.is_empty() {
+            if is_orphan && is_old && newest_ns.is_none_or(|newest| file.made_ns > newest) {
                 spared += 1;
             } else if (is_part || is_orphan) && is_old {
                 match fs::remove_file(&file.path) {
@@ -217,22 +221,19 @@ impl RawStore {
                         } else {
                             swept.n_orphans += 1;
                         }
-                        continue;
                     }
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                     Err(e) => {
                         let message = format!("it is left over and cannot be removed: {e}; remove it");
                         swept.problems.push(Problem::new(&file.path, message));
                     }
                 }
             }
-            swept.n_kept += 1;
-            swept.kept_bytes += file.size_bytes;
         }
         if spared > 0 {
             let message = format!(
-                "the ledger refers to no raw bytes at all, so {spared} files are kept; if the ledger is new \
-                 on purpose, remove them by hand"
+                "{spared} files are newer than all that the ledger refers to, and are kept: a crash may have \
+                 left them, or the ledger is older than they are; if it is not, remove them by hand"
             );
             swept.problems.push(Problem::new(&self.folder, message));
         }
@@ -314,6 +315,22 @@ impl RawStore {
     }
 }
 
+/// How many entries a pack has, by its last record (APPNOTE.TXT 4.3.16), which
+/// is 22 bytes long as packs have no comment. A pack that cannot be read counts
+/// as empty: bundling it says what is wrong.
+fn n_entries(pack: &Path) -> u64 {
+    const RECORD: usize = 22;
+    let read = || -> io::Result<u64> {
+        let mut file = File::open(pack)?;
+        file.seek(SeekFrom::End(-(RECORD as i64)))?;
+        let mut record = [0; RECORD];
+        file.read_exact(&mut record)?;
+        let is_last = record.starts_with(b"PK\x05\x06");
+        Ok(if is_last { u16::from_le_bytes([record[10], record[11]]).into() } else { 0 })
+    };
+    read().unwrap_or(0)
+}
+
 fn before(now: SystemTime, older_than: Duration) -> i64 {
     unix_ns(now).saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX))
 }
@@ -337,4 +354,26 @@ fn verified_places(staged: &Staged) -> Result<Vec<EntryPlace>, ZipError> {
         io::copy(&mut archive.by_index(i)?, &mut io::sink())?;
     }
     places(&mut archive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::pack::PackBuilder;
+
+    #[test]
+    fn a_bundle_has_no_more_entries_than_a_zip_has_room_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RawStore::open(folder.path().to_path_buf()).unwrap();
+        let (_, day) = store.day_folder(&DatasetName::new("t", "d")).unwrap();
+        let mut pack = PackBuilder::new();
+        (0..7_000).for_each(|i| pack.add(&i.to_string(), 0, b"").unwrap());
+        let (bytes, _) = pack.finish().unwrap();
+        for _ in 0..17 {
+            fs::write(day.join(names::new_pack()), &bytes).unwrap();
+        }
+        let later = SystemTime::now() + Duration::from_secs(60);
+        let groups = store.bundles(later, Duration::ZERO).unwrap();
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [8, 8]);
+    }
 }

@@ -3,9 +3,13 @@
 use lakegate_domain::job::FileState;
 use lakegate_domain::model::{OnChange, SameBytes};
 use lakegate_domain::{DatasetName, FileId, Seq};
-use lakegate_state::{Arrival, FileFilter, Known, Millis, Sighting};
+use lakegate_state::{Arrival, FileFilter, Known, Millis, RawRef, Sighting};
 
 use crate::*;
+
+fn known_as(size_bytes: u64, mtime_ns: i64, file_id: i64) -> Known {
+    Known { size_bytes, mtime_ns, file_id: FileId(file_id), dataset: dataset().into() }
+}
 
 #[tokio::test]
 async fn new_files_are_queued_in_order_and_known() {
@@ -16,7 +20,7 @@ async fn new_files_are_queued_in_order_and_known() {
 
     let known = ledger.known("landing/bus").await.unwrap();
     assert_eq!(known.len(), 3);
-    assert_eq!(known["sub/b"], Known { size_bytes: 10, mtime_ns: 5, file_id: FileId(2) });
+    assert_eq!(known["sub/b"], known_as(10, 5, 2));
     assert!(ledger.known("landing").await.unwrap().is_empty());
 
     let file = ledger.file(FileId(2)).await.unwrap().unwrap();
@@ -42,7 +46,7 @@ async fn the_same_bytes_under_the_same_name_only_touch() {
         assert_eq!(ledger.take(&[Arrival { on_change: rule, ..again.clone() }]).await, [touched(1)]);
     }
     let known = ledger.known("landing/bus").await.unwrap();
-    assert_eq!(known["a"], Known { size_bytes: 11, mtime_ns: 99, file_id: FileId(1) });
+    assert_eq!(known["a"], known_as(11, 99, 1));
     assert_eq!(ledger.states().await, "f1 queued");
 }
 
@@ -111,14 +115,109 @@ async fn a_parked_original_counts_and_a_replaced_one_does_not() {
 }
 
 #[tokio::test]
-async fn a_duplicate_stays_one_when_its_original_goes() {
+async fn a_duplicate_takes_the_place_of_an_original_that_goes() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "one"), arrival("b", "one"), arrival("c", "one"), arrival("b", "x")]).await;
+    ledger.drain("w", 2).await;
+    assert_eq!(ledger.take(&[arrival("a", "two")]).await, [queued(5, 3)]);
+    assert_eq!(ledger.drain("w", 2).await, [[FileId(5)], [FileId(3)]]);
+    // `b` shows other bytes by now; `c` still shows these.
+    assert_eq!(ledger.states().await, "f1 replaced, f2 duplicate, f3 committed, f4 committed, f5 committed");
+    assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().of, Some(FileId(3)));
+    assert_eq!(ledger.file(FileId(3)).await.unwrap().unwrap().of, None);
+    assert_eq!(ledger.take(&[arrival("c", "one"), arrival("d", "one")]).await, [touched(3), duplicate(6, 3)]);
+}
+
+#[tokio::test]
+async fn a_duplicate_of_bytes_that_another_file_brings_too_becomes_that_ones() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "one"), arrival("b", "one"), arrival("c", "two")]).await;
+    ledger.drain("w", 2).await;
+    ledger.take(&[arrival("c", "one")]).await;
+    ledger.take(&[arrival("a", "three")]).await;
+    ledger.drain("w", 2).await;
+    assert_eq!(ledger.states().await, "f1 replaced, f2 duplicate, f3 replaced, f4 committed, f5 committed");
+    assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().of, Some(FileId(4)));
+}
+
+#[tokio::test]
+async fn a_duplicate_of_a_parked_file_that_is_replaced_is_queued() {
     let ledger = Ledger::new().await;
     ledger.take(&[arrival("a", "one"), arrival("b", "one")]).await;
-    ledger.drain("w", 2).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    ledger.park(FileId(1), claim.jobs[0].job_id, &malformed(), None, Millis(3)).await.unwrap();
+    assert_eq!(ledger.take(&[arrival("a", "two"), arrival("c", "x")]).await, [queued(3, 2), queued(4, 3)]);
+    assert_eq!(ledger.states().await, "f1 replaced, f2 queued, f3 queued, f4 queued");
+    assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().seq, Some(Seq(4)));
+
+    // One that fails after its correction has come is replaced at once.
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "one"), arrival("b", "one")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
     ledger.take(&[arrival("a", "two")]).await;
+    ledger.park(FileId(1), claim.jobs[0].job_id, &malformed(), None, Millis(3)).await.unwrap();
+    assert_eq!(ledger.states().await, "f1 replaced, f2 queued, f3 queued");
+}
+
+/// The arrival with its bytes in a pack of its own.
+fn in_pack(pack: &str, arrival: Arrival) -> Arrival {
+    Arrival { raw: RawRef { pack: pack.into(), ..arrival.raw.clone() }, ..arrival }
+}
+
+#[tokio::test]
+async fn landing_a_file_again_brings_its_bytes_again() {
+    let ledger = Ledger::new().await;
+    let pack = async |file| {
+        let file = ledger.file(FileId(file)).await.unwrap().unwrap();
+        (file.raw.pack, file.raw_gone)
+    };
+    ledger.take(&[in_pack("p1", arrival("a", "one")), in_pack("p1", arrival("b", "two"))]).await;
     ledger.drain("w", 2).await;
-    assert_eq!(ledger.states().await, "f1 replaced, f2 duplicate, f3 committed");
-    assert_eq!(ledger.take(&[arrival("b", "one"), arrival("c", "one")]).await, [touched(2), queued(4, 3)]);
+    ledger.raw_gone(&[FileId(1), FileId(2)]).await.unwrap();
+    assert_eq!(ledger.take(&[in_pack("p2", arrival("a", "one"))]).await, [touched(1)]);
+    assert_eq!(pack(1).await, ("p2".into(), false));
+    assert_eq!(ledger.take(&[in_pack("p3", arrival("c", "two"))]).await, [duplicate(3, 2)]);
+    assert_eq!(pack(2).await, ("p3".into(), false));
+    // Good bytes stay where they are, whoever has the same.
+    assert_eq!(ledger.take(&[in_pack("p4", arrival("d", "two"))]).await, [duplicate(4, 2)]);
+    assert_eq!(pack(2).await, ("p3".into(), false));
+
+    ledger.take(&[in_pack("p5", arrival("e", "five"))]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    ledger.park(FileId(5), claim.jobs[0].job_id, &malformed(), None, Millis(3)).await.unwrap();
+    assert_eq!(ledger.take(&[in_pack("p6", arrival("f", "five"))]).await, [duplicate(6, 5)]);
+    assert_eq!(pack(5).await, ("p6".into(), false));
+}
+
+#[tokio::test]
+async fn a_file_that_waits_for_its_bytes_is_taken_again() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "one"), arrival("b", "two")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    for (job, code) in claim.jobs.iter().zip([Code::RawMissing, Code::Malformed]) {
+        let failure = Failure::new(code, "trouble");
+        ledger.park(job.file_id, job.job_id, &failure, None, Millis(3)).await.unwrap();
+    }
+    let known = ledger.known("landing/bus").await.unwrap();
+    assert_eq!(known.keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(ledger.take(&[arrival("a", "one"), arrival("b", "two")]).await, [touched(1), touched(2)]);
+    assert_eq!(ledger.states().await, "f1 queued, f2 parked");
+    assert_eq!(ledger.drain("w", 4).await, [[FileId(1)]]);
+    assert_eq!(ledger.known("landing/bus").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_correction_of_a_parked_file_counts_also_where_changes_are_ignored() {
+    let ledger = Ledger::new().await;
+    let ignore = |path, bytes| changing(path, bytes, OnChange::Ignore);
+    ledger.take(&[ignore("a", "one"), ignore("b", "one")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    ledger.park(FileId(1), claim.jobs[0].job_id, &malformed(), None, Millis(3)).await.unwrap();
+    assert_eq!(ledger.take(&[ignore("b", "mended b")]).await, [queued(3, 2)]);
+    assert_eq!(ledger.take(&[ignore("a", "mended a")]).await, [queued(4, 3)]);
+    assert_eq!(ledger.states().await, "f1 replaced, f2 duplicate, f3 queued, f4 queued");
+    ledger.drain("w", 4).await;
+    assert_eq!(ledger.take(&[ignore("a", "again")]).await, [ignored(5, 4)]);
 }
 
 #[tokio::test]
@@ -130,10 +229,7 @@ async fn a_changed_file_is_ignored_where_the_dataset_says_so() {
     two.sighting.mtime_ns = 77;
     assert_eq!(ledger.take(&[two.clone()]).await, [ignored(2, 1)]);
     // It is not read again, and not recorded again when it is.
-    assert_eq!(
-        ledger.known("landing/bus").await.unwrap()["a"],
-        Known { size_bytes: 10, mtime_ns: 77, file_id: FileId(2) }
-    );
+    assert_eq!(ledger.known("landing/bus").await.unwrap()["a"], known_as(10, 77, 2));
     assert_eq!(ledger.take(&[two]).await, [touched(2)]);
     assert_eq!(ledger.take(&[ignore("three")]).await, [ignored(3, 1)]);
     // The path still stands for what was loaded.
@@ -203,6 +299,19 @@ async fn a_path_whose_route_has_changed_is_new_to_its_dataset() {
 }
 
 #[tokio::test]
+async fn a_path_that_comes_back_to_its_dataset_replaces_what_that_holds() {
+    let ledger = Ledger::new().await;
+    let train = |bytes| Arrival { dataset: DatasetName::new("transit", "train"), ..arrival("a", bytes) };
+    ledger.take(&[arrival("a", "one")]).await;
+    ledger.drain("w", 2).await;
+    assert_eq!(ledger.take(&[train("two"), arrival("a", "three")]).await, [queued(2, 1), queued(3, 2)]);
+    assert_eq!(ledger.claim_all("w", 3).await.unwrap().jobs[0].replaces, [FileId(1)]);
+    ledger.drain("w", 4).await;
+    assert_eq!(ledger.states().await, "f1 replaced, f2 queued, f3 committed");
+    assert_eq!(ledger.known("landing/bus").await.unwrap()["a"].dataset, dataset().into());
+}
+
+#[tokio::test]
 async fn nothing_comes_of_nothing() {
     let ledger = Ledger::new().await;
     assert!(ledger.take(&[]).await.is_empty());
@@ -223,5 +332,6 @@ async fn a_thousand_at_once_keep_their_order() {
     let claim = ledger.claim_all("w", 2).await.unwrap();
     assert!(claim.jobs.iter().zip(&arrivals).all(|(job, a)| job.path == a.sighting.path));
     assert_eq!(claim.jobs.len(), 1000);
-    assert_eq!(claim.last_seq(), Seq(1000));
+    assert_eq!(ledger.last_seq(&lane()).await.unwrap(), Seq(1000));
+    assert_eq!(ledger.last_seq(&LaneName("other".into())).await.unwrap(), Seq(0));
 }

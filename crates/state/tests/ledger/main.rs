@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use lakegate_domain::model::{OnChange, SameBytes};
 use lakegate_domain::{Code, DatasetName, Failure, FileId, LaneName, RunId, Seq, TableName};
 use lakegate_state::{
-    Accepted, Arrival, Claim, CommitRecord, FileFilter, Job, Limits, Millis, Outcome, RawRef, Sighting,
-    Store, TableRows,
+    Accepted, Arrival, Claim, CommitRecord, Cursor, FileFilter, Job, Limits, Millis, Outcome, RawRef,
+    Sighting, Store, TableRows,
 };
 use tempfile::TempDir;
 
@@ -63,6 +63,18 @@ impl Ledger {
             batches.push(claim.jobs.iter().map(|j| j.file_id).collect());
         }
         batches
+    }
+
+    /// All rows of a system table.
+    async fn system(&self, name: &str) -> Vec<Vec<serde_json::Value>> {
+        let mut rows = Vec::new();
+        let mut after = Some(Cursor::default());
+        while let Some(cursor) = after {
+            let page = self.system_page(name, cursor).await.unwrap().unwrap();
+            rows.extend(page.rows);
+            after = page.next;
+        }
+        rows
     }
 
     /// `f1 committed, f2 parked, …`, oldest first.

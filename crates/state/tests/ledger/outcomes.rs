@@ -49,7 +49,7 @@ async fn finishing_stores_everything_at_once() {
     assert_eq!(ledger.rows_of(FileId(1)).await.unwrap(), tables);
 
     let table_text = table().to_string();
-    let system = async |name| ledger.system_table(name).await.unwrap().unwrap().rows;
+    let system = async |name| ledger.system(name).await;
     assert_eq!(
         system("expectations").await,
         [json!([1, table_text, "speed_positive", "quarantine", 5, 2, "[3,4]", "-1", 8])
@@ -89,7 +89,7 @@ async fn a_file_came_with_the_first_commit_that_reaches_its_seq() {
     let outcomes: Vec<Outcome> = claim.jobs.iter().map(outcome).collect();
     let commits = [commit(table(), 9, 2, 3), commit(table(), 8, 1, 3)];
     ledger.finish(&lane(), "w", &outcomes, &commits, RUN, Millis(3)).await.unwrap();
-    let lineage = ledger.system_table("lineage").await.unwrap().unwrap().rows;
+    let lineage = ledger.system("lineage").await;
     let versions: Vec<_> = lineage.iter().map(|row| row[4].clone()).collect();
     // The third file's commit is not known: its acknowledgement was lost.
     assert_eq!(versions, [json!(8), json!(9), json!(null)]);
@@ -107,7 +107,7 @@ async fn finishing_twice_changes_nothing_the_second_time() {
     let first = ledger.file(FileId(1)).await.unwrap().unwrap();
     assert_eq!((first.committed_at, first.run), (Some(Millis(3)), Some(RunId(7))));
     assert_eq!(ledger.states().await, "f1 committed, f2 committed");
-    assert_eq!(ledger.system_table("commits").await.unwrap().unwrap().rows.len(), 1);
+    assert_eq!(ledger.system("commits").await.len(), 1);
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn finishing_is_all_or_nothing() {
     let Err(Error::NotOpen { job_id, result }) = result else { panic!("{result:?}") };
     assert_eq!((job_id, result.as_str()), (b.job_id, "parked"));
     assert_eq!(ledger.states().await, "f1 leased, f2 parked");
-    assert!(ledger.system_table("commits").await.unwrap().unwrap().rows.is_empty());
+    assert!(ledger.system("commits").await.is_empty());
 
     // A job is not taken for another file's.
     let mixed = Outcome { file_id: b.file_id, ..a };
@@ -160,7 +160,7 @@ async fn a_file_that_fails_after_its_replacement_came_is_replaced() {
     assert_eq!(state, FileState::Replaced);
     assert_eq!(ledger.claim_all("w", 4).await.unwrap().jobs[0].replaces, []);
     // Its failure is on record all the same.
-    assert_eq!(ledger.system_table("failures").await.unwrap().unwrap().rows.len(), 1);
+    assert_eq!(ledger.system("failures").await.len(), 1);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn every_attempt_is_counted_and_recorded() {
     for attempt in 1..=3 {
         let claim = ledger.claim_all("w", attempt * 10).await.unwrap();
         ledger
-            .retry(&[claim.jobs[0].job_id], &full, Millis(attempt * 10 + 5), Millis(attempt * 10))
+            .retry(&[claim.jobs[0].job_id], &full, RUN, Millis(attempt * 10 + 5), Millis(attempt * 10))
             .await
             .unwrap();
         let file = ledger.file(FileId(1)).await.unwrap().unwrap();
@@ -181,9 +181,9 @@ async fn every_attempt_is_counted_and_recorded() {
     assert_eq!(ledger.drain("w", 100).await.concat(), [FileId(1), FileId(2)]);
     let file = ledger.file(FileId(1)).await.unwrap().unwrap();
     assert_eq!((file.state, file.code, file.seq), (FileState::Committed, None, Some(Seq(1))));
-    assert_eq!(ledger.system_table("failures").await.unwrap().unwrap().rows.len(), 3);
+    assert_eq!(ledger.system("failures").await.len(), 3);
 
     // A job that is done is not tried again.
-    ledger.retry(&[file.job_id.unwrap()], &full, Millis(0), Millis(101)).await.unwrap();
+    ledger.retry(&[file.job_id.unwrap()], &full, RUN, Millis(0), Millis(101)).await.unwrap();
     assert_eq!(ledger.states().await, "f1 committed, f2 committed");
 }

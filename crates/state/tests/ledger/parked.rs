@@ -67,7 +67,7 @@ async fn redriven_files_go_to_the_end_of_their_lanes() {
     ledger.drain("w", 8).await;
     // New files come after redriven ones.
     assert_eq!(ledger.take(&[arrival("d", "d")]).await, [queued(5, 6)]);
-    let jobs = ledger.system_table("jobs").await.unwrap().unwrap().rows;
+    let jobs = ledger.system("jobs").await;
     let states: Vec<_> = jobs.iter().map(|row| row[5].as_str().unwrap()).collect();
     assert_eq!(states, ["parked", "parked", "done", "parked", "done", "done", "queued", "queued"]);
 }

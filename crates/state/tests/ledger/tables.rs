@@ -1,28 +1,16 @@
-//! Commits, pins, replay, the raw store's upkeep, strays and system tables.
+//! Commits, replay, the raw store's upkeep, strays and system tables.
 
 use lakegate_domain::{FileId, LaneName, RunId, Seq};
 use lakegate_state::{
-    CommitRecord, Error, Lineage, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray, StrayReason, Swap,
+    CommitRecord, Cursor, Error, Lineage, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray,
+    StrayReason, Swap,
 };
 
 use crate::*;
 
-#[tokio::test]
-async fn a_pin_is_compared_and_set() {
-    let ledger = Ledger::new().await;
-    assert_eq!(ledger.pinned(&table()).await.unwrap(), None);
-    assert!(!ledger.pin(&table(), "v2", Some("v1"), Millis(1)).await.unwrap());
-    assert!(ledger.pin(&table(), "v1", None, Millis(2)).await.unwrap());
-    assert!(!ledger.pin(&table(), "v9", None, Millis(3)).await.unwrap());
-    assert!(!ledger.pin(&table(), "v9", Some("v0"), Millis(3)).await.unwrap());
-    assert_eq!(ledger.pinned(&table()).await.unwrap().as_deref(), Some("v1"));
-    assert!(ledger.pin(&table(), "v2", Some("v1"), Millis(4)).await.unwrap());
-    let pins = ledger.pins().await.unwrap();
-    assert_eq!(pins.len(), 1);
-    assert_eq!(
-        (&pins[0].table, pins[0].schema_json.as_str(), pins[0].pinned_at),
-        (&table(), "v2", Millis(4))
-    );
+/// `n` rows were read, and most of them quarantined.
+fn some_quarantined(n: u64) -> TableRows {
+    TableRows { n_committed: 2, n_quarantined: n - 2, ..rows(table(), n) }
 }
 
 #[tokio::test]
@@ -33,10 +21,10 @@ async fn row_counts_are_of_the_newest_committed_files() {
     let outcomes: Vec<Outcome> = claim
         .jobs
         .iter()
-        .map(|job| Outcome { tables: vec![rows(table(), job.seq.0.unsigned_abs() * 10)], ..outcome(job) })
+        .map(|job| Outcome { tables: vec![some_quarantined(job.seq.0.unsigned_abs() * 10)], ..outcome(job) })
         .collect();
     ledger.finish(&lane(), "w", &outcomes, &[], RUN, Millis(3)).await.unwrap();
-    let counts = async |table: &str, n| ledger.committed_row_counts(&dataset(), table, n).await.unwrap();
+    let counts = async |table: &str, n| ledger.read_row_counts(&dataset(), table, n).await.unwrap();
     assert_eq!(counts("positions", 2).await, [30, 20]);
     assert_eq!(counts("other", 2).await, Vec::<u64>::new());
     // What was replaced is no measure.
@@ -80,13 +68,13 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
         operation: "replay".into(),
         ..commit(dataset().table("new"), 0, 2, 8)
     };
-    ledger.finish_replay(&dataset(), &[again.clone(), stale], &[made], RunId(5), Millis(8)).await.unwrap();
+    ledger.finish_replay(&dataset(), &[again.clone(), stale], &[made], RunId(5)).await.unwrap();
     assert_eq!(ledger.unfinished_swaps().await.unwrap(), []);
     assert_eq!(ledger.rows_of(FileId(5)).await.unwrap(), again.tables);
     let file = ledger.file(FileId(5)).await.unwrap().unwrap();
     assert_eq!((file.n_rows, file.run, file.committed_at), (Some(8), Some(RunId(5)), Some(Millis(4))));
     assert_eq!(ledger.file(FileId(2)).await.unwrap().unwrap().n_rows, Some(3));
-    let lineage = ledger.system_table("lineage").await.unwrap().unwrap().rows;
+    let lineage = ledger.system("lineage").await;
     let new = dataset().table("new").to_string();
     let line = lineage.iter().find(|row| row[3] == new.as_str()).unwrap();
     assert_eq!((&line[0], &line[4]), (&5.into(), &0.into()));
@@ -102,7 +90,7 @@ async fn raw_bytes_move_and_go() {
     let ledger = Ledger::new().await;
     ledger.take(&[arrival("a", "1"), arrival("b", "1"), arrival("c", "3")]).await;
     let whole = RawRef { pack: "w/c".into(), offset: 0, stored_bytes: 10, method: "whole".into() };
-    ledger.move_raw(&[(FileId(3), whole.clone())], Millis(2)).await.unwrap();
+    ledger.move_raw(&[(FileId(3), whole.clone())]).await.unwrap();
     ledger.raw_gone(&[FileId(1)]).await.unwrap();
     let kept = ledger.raw_refs().await.unwrap();
     let listed: Vec<_> = kept.iter().map(|e| (e.file_id.0, e.state.name(), e.raw.clone())).collect();
@@ -142,17 +130,78 @@ async fn every_system_table_can_be_read_and_is_described() {
     let ledger = Ledger::new().await;
     ledger.take(&[arrival("a", "1"), arrival("b", "2")]).await;
     ledger.claim_all("w", 2).await.unwrap();
-    ledger.pin(&table(), "{}", None, Millis(1)).await.unwrap();
     for expected in SYSTEM_TABLES {
-        let found = ledger.system_table(expected.name).await.unwrap().unwrap();
-        assert_eq!(found.columns, expected.columns, "{}", expected.name);
-        for row in &found.rows {
+        for row in &ledger.system(expected.name).await {
             assert_eq!(row.len(), expected.columns.len(), "{}", expected.name);
         }
         assert!(expected.doc.ends_with('.') && expected.columns.iter().all(|c| c.doc.ends_with('.')));
     }
-    assert!(ledger.system_table("tables").await.unwrap().is_none());
-    let leases = ledger.system_table("leases").await.unwrap().unwrap().rows;
+    assert!(ledger.system_page("tables", Cursor::default()).await.unwrap().is_none());
+    let leases = ledger.system("leases").await;
     let lease = serde_json::json!(["lakegate/transit.bus/ingest", "transit.bus", 2, 2, "w", 1002]);
     assert_eq!(leases, [lease.as_array().unwrap().clone()]);
+}
+
+#[tokio::test]
+async fn a_long_system_table_comes_in_pages() {
+    let ledger = Ledger::new().await;
+    let n = 9000;
+    let arrivals: Vec<Arrival> = (0..n).map(|i| arrival(&format!("f{i}"), &i.to_string())).collect();
+    ledger.take(&arrivals).await;
+    let claim =
+        ledger.claim(&lane(), "w", Limits { max_files: n, ..ALL }, LEASE, Millis(2)).await.unwrap().unwrap();
+    let two_tables = |job: &Job| Outcome {
+        tables: vec![rows(table(), 3), rows(dataset().table("other"), 0)],
+        ..outcome(job)
+    };
+    let outcomes: Vec<Outcome> = claim.jobs.iter().map(two_tables).collect();
+    let commits: Vec<CommitRecord> = (0..5000).map(|v| commit(table(), v, v, 3)).collect();
+    ledger.finish(&lane(), "w", &outcomes, &commits, RUN, Millis(3)).await.unwrap();
+
+    let first = ledger.system_page("files", Cursor::default()).await.unwrap().unwrap();
+    assert!(first.rows.len() < 5000 && first.next.is_some());
+    let ids: Vec<i64> = ledger.system("files").await.iter().map(|row| row[0].as_i64().unwrap()).collect();
+    assert_eq!(ids, (1..=i64::from(n)).collect::<Vec<_>>());
+    for (name, n_rows) in [("jobs", 9000), ("file_tables", 18_000), ("lineage", 9000), ("commits", 5000)] {
+        let rows = ledger.system(name).await;
+        let distinct: std::collections::BTreeSet<String> =
+            rows.iter().map(|row| format!("{} {}", row[0], row[1])).collect();
+        assert_eq!(rows.len(), n_rows, "{name}");
+        if name != "lineage" {
+            assert_eq!(distinct.len(), n_rows, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn history_is_forgotten_but_for_what_counts() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "1"), arrival("b", "2")]).await;
+    let ingest = ledger.start_run("ingest", Some(&dataset()), Millis(1)).await.unwrap();
+    let replay = ledger.start_run("replay", Some(&dataset()), Millis(1)).await.unwrap();
+    let going_on = ledger.start_run("ingest", Some(&dataset()), Millis(1)).await.unwrap();
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    let jobs = [claim.jobs[0].job_id, claim.jobs[1].job_id];
+    ledger.retry(&jobs, &malformed(), ingest, Millis(0), Millis(3)).await.unwrap();
+    let again = ledger.claim_all("w", 4).await.unwrap();
+    let last = ledger.claim(&lane(), "w", ALL, LEASE, Millis(4)).await.unwrap().unwrap();
+    ledger.finish(&lane(), "w", &[outcome(&last.jobs[0])], &[], ingest, Millis(5)).await.unwrap();
+    let b = ledger.claim_all("w", 6).await.unwrap();
+    ledger.park(b.jobs[0].file_id, b.jobs[0].job_id, &malformed(), None, Millis(6)).await.unwrap();
+    assert_eq!(again.jobs.len(), 1, "what has failed is tried alone");
+    for run in [ingest, replay] {
+        ledger.end_run(run, RunStatus::Succeeded, 1, 1, None, Millis(7)).await.unwrap();
+    }
+
+    let kept = async || {
+        let column = |rows: Vec<Vec<serde_json::Value>>, at: usize| -> Vec<i64> {
+            rows.iter().map(|r| r[at].as_i64().unwrap()).collect()
+        };
+        (column(ledger.system("runs").await, 0), column(ledger.system("failures").await, 6))
+    };
+    assert!(!ledger.forget_history(Millis(3)).await.unwrap());
+    assert_eq!(kept().await, (vec![ingest.0, replay.0, going_on.0], vec![1, 1, 2]));
+    assert!(!ledger.forget_history(Millis(100)).await.unwrap());
+    assert_eq!(kept().await, (vec![going_on.0], vec![2]), "a parked file keeps its reason");
+    assert_eq!(ledger.parked(&Default::default()).await.unwrap().len(), 1);
 }

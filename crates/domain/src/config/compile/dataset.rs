@@ -12,12 +12,18 @@ use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
 use crate::config::scalars::{self, Expression};
-use crate::ids::{DatasetName, QUARANTINE_SUFFIX};
+use crate::ids::{DatasetName, NAME_BYTES, QUARANTINE_SUFFIX};
 use crate::model::{After, Dataset, Empty, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
 
+/// Where datasets are declared, below the lake's root.
+const CONFIGURATION: &str = "datasets";
 /// SQL's own schema: a dataset of this name could not be queried.
 const INFORMATION_SCHEMA: &str = "information_schema";
-const DEFAULT_SETTLE: Duration = Duration::from_millis(250);
+/// A file that is taken half-written is put right by its next version, where
+/// that replaces it and the landed one is kept.
+const QUICK_SETTLE: Duration = Duration::from_millis(250);
+/// Elsewhere half a file would stay, or the rest of it would be lost.
+const CAREFUL_SETTLE: Duration = Duration::from_secs(5);
 const DEFAULT_REPLACEMENT_SHARE: f64 = 0.5;
 
 /// A dataset and where it says what other datasets may contradict.
@@ -69,10 +75,22 @@ pub(super) fn compile(
         groups,
         site_columns: sites.values().flat_map(|s| s.keys().cloned()).collect(),
         provenance,
-        streams: (!keys.read.is_wrong()).then(|| read.streams.iter().map(|s| s.name.clone()).collect()),
+        streams: (!keys.read.is_wrong()).then(|| read.stream_names()),
     };
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
+    // A dimension may be called what no table can.
+    let odd = read.dimensions().iter().find(|d| !d.is_empty() && !scalars::is_name(d));
+    if let (Some(odd), Some(at), true) = (odd, keys.read.at(), keys.tables.is_absent()) {
+        report.error(
+            at.span,
+            format!("`{odd}` cannot be the name of a table"),
+            format!("name the tables: `tables: {{ name: {{ from: {odd} }} }}`"),
+        );
+    }
 
+    let after = keys.after.get().copied().unwrap_or(After::Keep);
+    let on_change = on_change(&keys, provenance, report);
+    let is_mended = after == After::Keep && on_change == OnChange::Replace;
     let dataset = Dataset {
         description: keys.description.get().cloned(),
         source: around.root.join(&source.path),
@@ -81,11 +99,11 @@ pub(super) fn compile(
         pattern,
         timezone: keys.timezone.or(around.timezone.clone()),
         sites,
-        after: keys.after.get().copied().unwrap_or(After::Keep),
-        on_change: on_change(&keys, provenance, report),
+        after,
+        on_change,
         same_bytes: keys.same_bytes.get().copied().unwrap_or(SameBytes::Duplicate),
         empty: keys.empty.get().copied().unwrap_or(Empty::Park),
-        settle: keys.settle.or(DEFAULT_SETTLE),
+        settle: keys.settle.or(if is_mended { QUICK_SETTLE } else { CAREFUL_SETTLE }),
         read,
         input,
         tables,
@@ -106,6 +124,10 @@ fn dataset_name(keys: &DatasetFile, source: &SourceText, report: &mut Reporter) 
         Slot::Absent => {
             let stem = source.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let span = Span::default();
+            if stem.len() > NAME_BYTES {
+                scalars::check_name(&stem, span, "the name of a dataset", report);
+                return (None, span);
+            }
             if !scalars::is_name(&stem) {
                 let better = scalars::as_name(&stem).unwrap_or_else(|| "a_name".into());
                 report.error(
@@ -148,6 +170,8 @@ fn check_landing(landing: &PathBuf, span: Span, around: &Surroundings, report: &
         report.error(span, message, help);
     } else if around.root.starts_with(landing) {
         report.error(span, "the lake's own folder cannot be a landing folder", help);
+    } else if landing.starts_with(around.root.join(CONFIGURATION)) {
+        report.error(span, "the folder of the lake's configuration cannot be a landing folder", help);
     }
 }
 

@@ -9,12 +9,13 @@ mod tables;
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::dataset::Draft;
 use super::decode::{At, Decode, Reporter, Slot, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics, SourceText, Span};
 use super::raw::{BatchKeys, LakeFile, UpkeepKeys};
-use super::scalars::{Folder, Size};
+use super::scalars::{Folder, Lapse, Size};
 use super::secret::{self, Secret};
 use super::yaml;
 use crate::model::{BatchLimits, Lake, Upkeep};
@@ -24,6 +25,7 @@ const SYSTEM_TEAM: &str = "system";
 /// Less than this and no reader has room for its own buffers.
 const LEAST_MEMORY: u64 = 16 << 20;
 const DEFAULT_MEMORY: u64 = 256 << 20;
+const LEAST_VACUUM_AGE: Duration = Duration::from_secs(600);
 
 /// What the lake says to all its datasets.
 struct Surroundings<'a> {
@@ -166,10 +168,23 @@ fn upkeep(keys: Option<&UpkeepKeys>, report: &mut Reporter) -> Upkeep {
         target_file_bytes: some_bytes(&keys.target_file_size, default.target_file_bytes, report),
         compact_at_files: bounded(&keys.compact_at_files, 2, most, default.compact_at_files as u64, report)
             as usize,
-        vacuum_after: keys.vacuum_after.or(default.vacuum_after),
+        vacuum_after: vacuum_after(&keys.vacuum_after, default.vacuum_after, report),
         checkpoint_every: bounded(&keys.checkpoint_every, 1, most, default.checkpoint_every, report),
         keep_raw: keys.keep_raw.get().map_or(default.keep_raw, |k| k.0),
+        keep_runs: keys.keep_runs.get().map_or(default.keep_runs, |k| k.0),
     }
+}
+
+/// A data file younger than this may belong to a commit that is being made, or
+/// to a query that still reads it.
+fn vacuum_after(slot: &Slot<Lapse>, default: Duration, report: &mut Reporter) -> Duration {
+    if let Some(at) = slot.at()
+        && at.value.0 < LEAST_VACUUM_AGE
+    {
+        let message = "data files this young may be in use";
+        report.error(at.span, message, "write `10min` or more");
+    }
+    slot.or(default)
 }
 
 /// A number that must lie between two others, both inclusive.

@@ -1,14 +1,14 @@
 //! `read:` to the reader's settings.
 
 use super::bounded;
-use crate::config::decode::{Named, Reporter, Slot};
+use crate::config::decode::{Named, OneOrMany, Reporter, Slot};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{
-    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, ReadDecl, StreamKeys,
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NetcdfKeys, ReadDecl, StreamKeys,
 };
-use crate::config::scalars;
+use crate::config::scalars::{self, Spelled};
 use crate::ids::QUARANTINE_SUFFIX;
-use crate::model::{Caps, Csv, Format, Header, Json, Ragged, Read, StreamRead};
+use crate::model::{Caps, Csv, Format, Header, Json, Netcdf, Ragged, Read, StreamRead};
 
 pub(super) fn compile(slot: &Slot<ReadDecl>, report: &mut Reporter) -> Read {
     let mut read = Read { format: None, member: None, streams: Vec::new(), caps: Caps::default() };
@@ -66,6 +66,15 @@ fn streams(archive: &ArchiveKeys, span: Span, report: &mut Reporter) -> Vec<Stre
         }
         let Slot::Given(at) = slot else { continue };
         let StreamKeys { member, format: formats } = &at.value;
+        if let Some(dimension) = formats.netcdf.get().and_then(|n| n.dimension.at())
+            && dimension.value.0.items.len() > 1
+        {
+            report.error(
+                dimension.span,
+                format!("the stream `{}` has one table, and several dimensions make several", name.text),
+                "give one dimension; without `members:` several make a stream each",
+            );
+        }
         streams.push(StreamRead {
             name: name.text.clone(),
             member: member.get().map(|m| m.0.clone()).unwrap_or_default(),
@@ -86,6 +95,9 @@ fn format(keys: &FormatKeys, span: Span, report: &mut Reporter) -> Option<Format
     }
     if let Some(given) = keys.json.get() {
         return Some(Format::Json(json(given, report)));
+    }
+    if let Some(given) = keys.netcdf.get() {
+        return Some(Format::Netcdf(netcdf(given, report)));
     }
     keys.ndjson
         .get()
@@ -167,6 +179,27 @@ fn json(keys: &JsonKeys, report: &mut Reporter) -> Json {
         );
     }
     Json { records: path.clone() }
+}
+
+fn netcdf(keys: &NetcdfKeys, report: &mut Reporter) -> Netcdf {
+    let mut names = |slot: &Slot<OneOrMany<Spelled>>, what: &str| -> Vec<String> {
+        let items = slot.get().map_or(&[][..], |list| &list.0.items);
+        for (n, item) in items.iter().enumerate() {
+            if item.value.0.is_empty() {
+                report.error(item.span, format!("{what} without a name"), "give its name, or remove it");
+            } else if items[..n].iter().any(|other| other.value == item.value) {
+                report.error(item.span, format!("`{}` is given twice", item.value.0), "remove one of them");
+            }
+        }
+        items.iter().map(|item| item.value.0.clone()).collect()
+    };
+    Netcdf {
+        dimensions: names(&keys.dimension, "a dimension"),
+        group: keys.group.get().map_or("", |g| g.trim_matches('/')).to_string(),
+        attributes: names(&keys.attributes, "an attribute"),
+        mask: keys.mask.get().copied().unwrap_or_default(),
+        times: keys.times.get().copied().unwrap_or_default(),
+    }
 }
 
 fn caps(keys: &CapsKeys, report: &mut Reporter) -> Caps {

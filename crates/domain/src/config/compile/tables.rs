@@ -288,7 +288,11 @@ fn partition_by(keys: &TableRest, names: &Names, report: &mut Reporter) -> Vec<P
         names.check_layout(column, at.span, report);
         let kind = match column.as_str() {
             "_loaded_at" => Some(Kind::Timestamp),
-            "_file_id" | "_row" => Some(Kind::Int),
+            "_file_id" | "_row" => {
+                let message = format!("cannot partition by `{column}`: nearly every value would be one");
+                report.error(at.span, message, "choose a column with few values, or `day(_loaded_at)`");
+                None
+            }
             _ => names.column(column).and_then(|c| c.kind),
         };
         if let Some(kind) = kind {

@@ -43,7 +43,8 @@ keyed! {
         /// What becomes of a file without a single row (no bytes, or a header alone); `park`
         /// where not given.
         empty = "empty": Empty;
-        /// How long a file must not have changed before it is taken; `250ms` where not given.
+        /// How long a file must not have changed before it is taken. Where not given `250ms` if
+        /// changed files replace and landed ones are kept, else `5s`: half a file would stay.
         settle = "settle": Lapse;
         /// How the bytes are read; `auto` where not given.
         read = "read": ReadDecl;

@@ -48,5 +48,8 @@ keyed! {
         /// Age before raw bytes are deleted; `forever` where not given. Without them a table
         /// cannot be rebuilt.
         keep_raw = "keep_raw": Keeping;
+        /// Age before the ledger forgets runs, and failures that were made good; `90d` where not
+        /// given.
+        keep_runs = "keep_runs": Keeping;
     }
 }

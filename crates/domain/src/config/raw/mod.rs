@@ -12,5 +12,7 @@ mod table;
 pub use dataset::DatasetFile;
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use lake::{BatchKeys, LakeFile, UpkeepKeys};
-pub use read::{ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, ReadDecl, StreamKeys};
+pub use read::{
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NetcdfKeys, ReadDecl, StreamKeys,
+};
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};

@@ -9,7 +9,7 @@ use crate::config::decode::{
 };
 use crate::config::scalars::{Expression, Size, Spelled};
 use crate::config::yaml::{Content, Literal, Node};
-use crate::model::{Encoding, Ragged};
+use crate::model::{Encoding, Mask, Ragged, Times};
 
 /// A format's word, or a map with one format key.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct ReadDecl(pub ReadKeys);
 impl Decode for ReadDecl {
     fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
         const WORDS: &[&str] =
-            &["auto", "csv", "json", "ndjson", "parquet", "arrow", "zip", "tar", "archive"];
+            &["auto", "csv", "json", "ndjson", "parquet", "arrow", "netcdf", "zip", "tar", "archive"];
         let scalar = match &node.content {
             Content::Scalar(scalar) => scalar,
             Content::Map(_) => return ReadKeys::decode(node, report).map(ReadDecl),
@@ -51,7 +51,7 @@ impl JsonSchema for ReadDecl {
         let keys = generator.subschema_for::<ReadKeys>();
         json_schema!({
             "anyOf": [
-                { "enum": ["auto", "csv", "json", "ndjson", "parquet", "arrow", "zip", "tar", "archive"] },
+                { "enum": ["auto", "csv", "json", "ndjson", "parquet", "arrow", "netcdf", "zip", "tar", "archive"] },
                 keys,
             ],
         })
@@ -107,6 +107,8 @@ keyed! {
         parquet = "parquet": NoKeys;
         /// Arrow IPC, file or stream.
         arrow = "arrow": NoKeys;
+        /// netCDF, classic or netCDF-4.
+        netcdf = "netcdf": NetcdfKeys;
     }
 }
 
@@ -144,6 +146,23 @@ keyed! {
         /// Path to the records, `a.b.c`; where not given the document is a list of records; `.`
         /// makes the document one record.
         records = "records": String;
+    }
+}
+
+keyed! {
+    /// netCDF, classic or netCDF-4.
+    pub struct NetcdfKeys {
+        /// The dimension whose steps are rows; the record dimension, else the likeliest one, where
+        /// not given. Several make a stream of records each, named by the dimension.
+        dimension = "dimension": OneOrMany<Spelled>;
+        /// Path of the group that is read, with the groups in it; all of the file where not given.
+        group = "group": String;
+        /// Attributes of the group that become columns, the same in every row.
+        attributes = "attributes": OneOrMany<Spelled>;
+        /// Which stored values are missing values; `fill` where not given.
+        mask = "mask": Mask;
+        /// What becomes of numbers that count time since a reference; `utc` where not given.
+        times = "times": Times;
     }
 }
 
@@ -287,6 +306,22 @@ words! { Encoding, "Encoding", "an encoding":
     "latin-1" | "latin1" | "iso-8859-1" | "ISO-8859-1" | "windows-1252" | "cp1252" => Encoding::Latin1;
 }
 
+words! { Mask, "Mask", "which values are missing values":
+    /// What `_FillValue` and `missing_value` name, what was never written, and NaN.
+    "fill" => Mask::Fill;
+    /// That, and what lies outside `valid_range`, `valid_min` or `valid_max`.
+    "valid_range" => Mask::ValidRange;
+    /// None: every value is kept as it is stored.
+    "none" => Mask::None;
+}
+
+words! { Times, "Times", "what becomes of times":
+    /// Instants in UTC; text where the calendar has no place in it.
+    "utc" => Times::Utc;
+    /// They stay numbers, with their unit.
+    "numbers" => Times::Numbers;
+}
+
 words! { Ragged, "Ragged", "what follows a ragged row":
     /// The file is parked.
     "reject" => Ragged::Reject;
@@ -303,6 +338,7 @@ impl FormatKeys {
             ("ndjson", self.ndjson.is_absent()),
             ("parquet", self.parquet.is_absent()),
             ("arrow", self.arrow.is_absent()),
+            ("netcdf", self.netcdf.is_absent()),
         ];
         keys.into_iter().filter(|(_, absent)| !absent).map(|(key, _)| key).collect()
     }
