@@ -11,6 +11,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::DatasetName;
+use crate::transit::{gtfs_rt, records::Preset};
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -170,6 +171,23 @@ pub struct Read {
     pub caps: Caps,
 }
 
+impl Read {
+    /// The record streams that its files have, by name; empty where a file has
+    /// one, which needs no name.
+    pub fn stream_names(&self) -> Vec<String> {
+        match &self.format {
+            Some(Format::GtfsRt(read)) => read.streams.iter().map(|s| s.to_string()).collect(),
+            _ => self.streams.iter().map(|s| s.name.clone()).collect(),
+        }
+    }
+
+    /// How a record stream is read.
+    pub fn format_of(&self, stream: Option<&str>) -> Option<&Format> {
+        let own = self.streams.iter().find(|s| Some(s.name.as_str()) == stream);
+        own.and_then(|s| s.format.as_ref()).or(self.format.as_ref())
+    }
+}
+
 /// One record stream of an archive: the members it takes and how they are read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamRead {
@@ -205,6 +223,10 @@ pub enum Format {
     Ndjson,
     Parquet,
     Arrow,
+    Xml(Xml),
+    GtfsRt(GtfsRt),
+    /// A transit feed that is a list of records.
+    Records(Preset, Names),
 }
 
 impl Format {
@@ -215,6 +237,9 @@ impl Format {
             Format::Ndjson => "ndjson",
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
+            Format::Xml(_) => "xml",
+            Format::GtfsRt(_) => "gtfs_rt",
+            Format::Records(preset, _) => preset.name(),
         }
     }
 }
@@ -296,6 +321,41 @@ pub struct Json {
     /// Path to the records, as `a.b.c`; empty: the document is an array of
     /// records; `.`: the document is one record.
     pub records: String,
+}
+
+/// One XML document whose records are elements.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Xml {
+    /// Names of the elements that lead to a record, from the root, without
+    /// prefixes.
+    pub records: Vec<String>,
+    /// Elements below a record, in dots, that are JSON lists wherever they
+    /// stand; others are when they stand twice.
+    pub lists: Vec<String>,
+}
+
+/// A GTFS-Realtime feed message, as protobuf or JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GtfsRt {
+    pub names: Names,
+    /// The record streams that are read.
+    pub streams: Vec<&'static str>,
+}
+
+impl Default for GtfsRt {
+    fn default() -> Self {
+        Self { names: Names::Specification, streams: gtfs_rt::stream_names().collect() }
+    }
+}
+
+/// How a transit feed's columns are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// As the specification calls them, without the messages around them.
+    #[default]
+    Specification,
+    /// As BusObservatory calls them, where it has them.
+    BusObservatory,
 }
 
 /// One table of a dataset, compiled.

@@ -10,6 +10,8 @@ mod csv;
 mod encoding;
 mod json;
 pub mod open;
+mod transit;
+mod tree;
 pub mod typed;
 
 pub use error::{Error, Result};
@@ -20,3 +22,4 @@ pub mod stats;
 pub mod time;
 pub mod typed_conform;
 pub mod value;
+mod xml;

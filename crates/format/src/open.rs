@@ -46,7 +46,7 @@ pub struct Stream {
     pub member: Option<String>,
     /// Column and unit, from a CSV file's row of units.
     pub units: Vec<(String, String)>,
-    /// `csv`, `json`, `ndjson`, `parquet` or `arrow`.
+    /// The format's word in the configuration: `csv`, `gtfs_rt`, ….
     pub format: &'static str,
 }
 
@@ -113,7 +113,8 @@ impl Reader {
                 continue;
             };
             match records.next() {
-                Ok(Some(mut payload)) => {
+                Ok(Some((own, mut payload))) => {
+                    let stream = own.as_ref().unwrap_or(stream);
                     if let Payload::Text(chunk) = &mut payload {
                         chunk.belongs_to(stream);
                     }

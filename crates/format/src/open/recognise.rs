@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use lakegate_domain::Code;
-use lakegate_domain::model::{Csv, Format, Json};
+use lakegate_domain::model::{Csv, Format, GtfsRt, Json, Names};
 
 use crate::csv::DELIMITERS;
 use crate::error::{Error, Result};
+use crate::transit::{gtfs_rt, records};
 use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
+use crate::xml::root_of;
 
 /// Decides a format. `name` is without the endings of compressions, `head` are
 /// the first bytes after them.
@@ -16,11 +18,13 @@ use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
 /// | first bytes                     | name ends in              | format           |
 /// |---------------------------------|---------------------------|------------------|
 /// | `PAR1`                          | any                       | Parquet          |
+/// | a feed header, in protobuf or JSON | any                    | GTFS-Realtime    |
 /// | `ARROW1`, a stream's mark       | any                       | Arrow            |
 /// | any                             | parquet; arrow feather ipc| as the name says |
 /// | any                             | json; ndjson jsonl        | as the name says |
 /// | `{"`, two lines of objects      | any                       | NDJSON           |
-/// | `[{` `[[` `[]` `{"` `{}`        | any                       | JSON             |
+/// | SIRI, Clever Devices, NextBus   | any                       | that feed        |
+/// | `[{` `[[ `[]` `{"` `{}`        | any                       | JSON             |
 /// | text                            | csv txt; tsv; psv         | CSV              |
 /// | text, a delimiter in line 1     | any                       | CSV              |
 /// | other                           | any                       | LG111            |
@@ -30,6 +34,18 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
     }
     if head.starts_with(ARROW_MAGIC) || head.starts_with(STREAM_MAGIC) {
         return Ok(Format::Arrow);
+    }
+    if gtfs_rt::is_encoded(head) {
+        return Ok(Format::GtfsRt(GtfsRt::default()));
+    }
+    let text = as_text(head);
+    if let Some(text) = &text
+        && gtfs_rt::is_json(text.trim_start())
+    {
+        return Ok(Format::GtfsRt(GtfsRt::default()));
+    }
+    if let Some(preset) = text.as_deref().and_then(|text| records::recognise(text.trim_start())) {
+        return Ok(Format::Records(preset, Names::Specification));
     }
     let ending =
         name.rsplit('/').next().and_then(|n| n.rsplit_once('.')).map(|(_, e)| e.to_ascii_lowercase());
@@ -41,7 +57,6 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
         "ndjson" | "jsonl" => return Ok(Format::Ndjson),
         _ => {}
     }
-    let text = as_text(head);
     if let Some(text) = &text
         && let Some(format) = json_kind(text.trim_start())
     {
@@ -53,6 +68,15 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
         "tsv" => return csv(Some(b'\t')),
         "psv" => return csv(Some(b'|')),
         _ => {}
+    }
+    if let Some(root) = text.as_deref().and_then(root_of) {
+        return Err(Error::new(
+            Code::Unrecognised,
+            format!(
+                "`{name}` begins like XML or HTML, with `<{root}>`: say where its records stand, as in \
+                 `read: {{ xml: {{ records: {root}.item }} }}`"
+            ),
+        ));
     }
     let first_line = text.as_deref().unwrap_or_default().trim_start().lines().next().unwrap_or_default();
     if first_line.bytes().any(|b| DELIMITERS.contains(&b)) {

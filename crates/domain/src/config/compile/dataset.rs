@@ -13,7 +13,7 @@ use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
 use crate::config::scalars::{self, Expression};
 use crate::ids::{DatasetName, QUARANTINE_SUFFIX};
-use crate::model::{After, Dataset, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
+use crate::model::{After, Dataset, Format, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
 
 /// SQL's own schema: a dataset of this name could not be queried.
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -62,16 +62,21 @@ pub(super) fn compile(
     };
     let sites = sites(&keys, groups, report);
     let provenance = keys.provenance.or(true);
-    let read = read::compile(&keys.read, report);
+    let mut read = read::compile(&keys.read, report);
     let input = keys.input.get().map_or(Vec::new(), |c| columns::compile(c, Role::Input, report));
+    let input = read::input(&read, input);
     let context = tables::Context {
         dataset: &name.dataset,
         groups,
         site_columns: sites.values().flat_map(|s| s.keys().cloned()).collect(),
         provenance,
-        streams: (!keys.read.is_wrong()).then(|| read.streams.iter().map(|s| s.name.clone()).collect()),
+        read: &read,
+        streams: (!keys.read.is_wrong()).then(|| read.stream_names()),
     };
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
+    if let Some(Format::GtfsRt(feed)) = &mut read.format {
+        feed.streams.retain(|s| tables.values().any(|t| t.from.as_deref() == Some(*s)));
+    }
 
     let dataset = Dataset {
         description: keys.description.get().cloned(),

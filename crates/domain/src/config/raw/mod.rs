@@ -12,5 +12,8 @@ mod table;
 pub use dataset::DatasetFile;
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use lake::{BatchKeys, LakeFile, UpkeepKeys};
-pub use read::{ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, ReadDecl, StreamKeys};
+pub use read::{
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, ReadDecl, StreamKeys,
+    XmlKeys,
+};
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};

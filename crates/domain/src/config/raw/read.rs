@@ -9,7 +9,25 @@ use crate::config::decode::{
 };
 use crate::config::scalars::{Expression, Size, Spelled};
 use crate::config::yaml::{Content, Literal, Node};
-use crate::model::{Encoding, Ragged};
+use crate::model::{Encoding, Names, Ragged};
+
+/// What may stand alone: every format, and the archives.
+const WORDS: &[&str] = &[
+    "auto",
+    "csv",
+    "json",
+    "ndjson",
+    "parquet",
+    "arrow",
+    "xml",
+    "gtfs_rt",
+    "siri_vm",
+    "clever_devices",
+    "nextbus",
+    "zip",
+    "tar",
+    "archive",
+];
 
 /// A format's word, or a map with one format key.
 #[derive(Clone, Debug)]
@@ -17,8 +35,6 @@ pub struct ReadDecl(pub ReadKeys);
 
 impl Decode for ReadDecl {
     fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
-        const WORDS: &[&str] =
-            &["auto", "csv", "json", "ndjson", "parquet", "arrow", "zip", "tar", "archive"];
         let scalar = match &node.content {
             Content::Scalar(scalar) => scalar,
             Content::Map(_) => return ReadKeys::decode(node, report).map(ReadDecl),
@@ -51,7 +67,7 @@ impl JsonSchema for ReadDecl {
         let keys = generator.subschema_for::<ReadKeys>();
         json_schema!({
             "anyOf": [
-                { "enum": ["auto", "csv", "json", "ndjson", "parquet", "arrow", "zip", "tar", "archive"] },
+                { "enum": WORDS },
                 keys,
             ],
         })
@@ -107,7 +123,44 @@ keyed! {
         parquet = "parquet": NoKeys;
         /// Arrow IPC, file or stream.
         arrow = "arrow": NoKeys;
+        /// One XML document.
+        xml = "xml": XmlKeys;
+        /// GTFS-Realtime, as protobuf or JSON. Its streams are `vehicle`, `trip_update`,
+        /// `stop_time_update`, `alert`, `informed_entity`, `active_period`, `shape`, `stop`,
+        /// `trip_modifications` and, for entities that carry nothing, `entity`.
+        gtfs_rt = "gtfs_rt": NamesKeys;
+        /// SIRI VehicleMonitoring, 1.3 or 2.0, as XML or JSON.
+        siri_vm = "siri_vm": NamesKeys;
+        /// Clever Devices BusTime, XML.
+        clever_devices = "clever_devices": NamesKeys;
+        /// NextBus or Umo vehicle locations, XML.
+        nextbus = "nextbus": NoKeys;
     }
+}
+
+keyed! {
+    /// One XML document.
+    pub struct XmlKeys {
+        /// Path to the elements that are records, from the root, `a.b.c`; names without prefixes.
+        records = "records": String, required;
+        /// Elements below a record, `a.b`, that are lists even where they stand once.
+        lists = "lists": OneOrMany<String>;
+    }
+}
+
+keyed! {
+    /// A transit feed.
+    pub struct NamesKeys {
+        /// How its columns are called; `specification` where not given.
+        names = "names": Names;
+    }
+}
+
+words! { Names, "Names", "how columns are called":
+    /// As the specification calls them, without the messages around them: `route_id`.
+    "specification" => Names::Specification;
+    /// As BusObservatory calls them: `vehicle.trip.route_id`.
+    "bus_observatory" | "dotted" => Names::BusObservatory;
 }
 
 keyed! {
@@ -303,6 +356,11 @@ impl FormatKeys {
             ("ndjson", self.ndjson.is_absent()),
             ("parquet", self.parquet.is_absent()),
             ("arrow", self.arrow.is_absent()),
+            ("xml", self.xml.is_absent()),
+            ("gtfs_rt", self.gtfs_rt.is_absent()),
+            ("siri_vm", self.siri_vm.is_absent()),
+            ("clever_devices", self.clever_devices.is_absent()),
+            ("nextbus", self.nextbus.is_absent()),
         ];
         keys.into_iter().filter(|(_, absent)| !absent).map(|(key, _)| key).collect()
     }
