@@ -294,8 +294,6 @@ impl TextRows {
 
     fn put(&mut self, path: &str, value: &Node) {
         let column = self.column(path);
-        // A column that is new has a cell for this row as well.
-        self.cells[column].resize(self.n_rows, Cell::ABSENT);
         match value {
             Node::Null => {}
             Node::Scalar(token) => self.set(column, token),

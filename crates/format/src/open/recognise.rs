@@ -38,18 +38,21 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
     if gtfs_rt::is_encoded(head) {
         return Ok(Format::GtfsRt(GtfsRt::default()));
     }
-    let text = as_text(head);
-    if let Some(text) = &text
-        && gtfs_rt::is_json(text.trim_start())
-    {
-        return Ok(Format::GtfsRt(GtfsRt::default()));
-    }
-    if let Some(preset) = text.as_deref().and_then(|text| records::recognise(text.trim_start())) {
-        return Ok(Format::Records(preset, Names::Specification));
-    }
     let ending =
         name.rsplit('/').next().and_then(|n| n.rsplit_once('.')).map(|(_, e)| e.to_ascii_lowercase());
     let ending = ending.as_deref().unwrap_or_default();
+    let text = as_text(head);
+    // Lines of JSON may each be a feed; then they are lines all the same.
+    if !matches!(ending, "ndjson" | "jsonl")
+        && let Some(text) = text.as_deref().map(str::trim_start)
+    {
+        if gtfs_rt::is_json(text) {
+            return Ok(Format::GtfsRt(GtfsRt::default()));
+        }
+        if let Some(preset) = records::recognise(text) {
+            return Ok(Format::Records(preset, Names::Specification));
+        }
+    }
     match ending {
         "parquet" => return Ok(Format::Parquet),
         "arrow" | "feather" | "ipc" => return Ok(Format::Arrow),
@@ -153,6 +156,13 @@ mod tests {
             ("a", " [ { \"a\": 1 } ]", "json"),
             ("a", "{\"a\":1}\n{\"a\":2}\n", "ndjson"),
             ("a.log", "{\"a\":1}", "ndjson"),
+            ("a.pb", "\n\r\n\u{3}2.0\u{18}\u{1}\u{20}\u{1}\u{18}\u{1}", "gtfs_rt"),
+            ("a.json", "{\"entity\" : [ {\"id\":\"1\", \"vehicle\": {}}]}", "gtfs_rt"),
+            ("a.json", "{\"header\":{\"gtfsRealtimeVersion\": \"2.0\"}}", "gtfs_rt"),
+            ("a.jsonl", "{\"header\":{\"gtfsRealtimeVersion\": \"2.0\"}}", "ndjson"),
+            ("a", "{\"entity\":\"x\",\"vehicle\":{}}\n{}", "ndjson"),
+            ("a.xml", "<?xml?><s:Siri><VehicleMonitoringDelivery>", "siri_vm"),
+            ("a.json", "{\"Siri\":{\"a\":{\"VehicleMonitoringDelivery\":[]}}}", "siri_vm"),
             ("a", "{\n  \"a\": 1\n}\n", "json"),
         ] {
             assert_eq!(recognise(name, head.as_bytes()).unwrap().name(), want, "{name} {head:?}");

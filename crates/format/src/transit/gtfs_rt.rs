@@ -45,11 +45,15 @@ pub(crate) fn is_encoded(head: &[u8]) -> bool {
 
 /// Whether a text that begins like this is certainly a feed in JSON.
 pub(crate) fn is_json(text: &str) -> bool {
-    let has = |key: &str| text.contains(&format!("\"{key}\""));
-    text.starts_with('{')
-        && (has("gtfs_realtime_version")
-            || has("gtfsRealtimeVersion")
-            || (has("entity") && (has("trip_update") || has("tripUpdate") || has("vehicle") && has("trip"))))
+    if !text.starts_with('{') {
+        return false;
+    }
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let has = |part: &str| text.contains(part);
+    has("\"gtfs_realtime_version\":\"")
+        || has("\"gtfsRealtimeVersion\":\"")
+        || has("\"entity\":[{")
+            && ["vehicle", "trip_update", "tripUpdate", "alert"].iter().any(|of| has(&format!("\"{of}\":{{")))
 }
 
 /// One feed message, batch by batch.

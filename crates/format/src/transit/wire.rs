@@ -144,7 +144,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-pub(super) enum Varint {
+enum Varint {
     /// The number and how many bytes it has.
     Whole(u64, usize),
     CutShort,
@@ -153,7 +153,7 @@ pub(super) enum Varint {
 
 /// Reads a number of up to ten bytes; bits beyond 64 are dropped, as all
 /// implementations do.
-pub(super) fn varint(bytes: &[u8]) -> Varint {
+fn varint(bytes: &[u8]) -> Varint {
     let mut value = 0u64;
     for (n, byte) in bytes.iter().take(10).enumerate() {
         value |= u64::from(byte & 0x7F) << (7 * n);
