@@ -12,6 +12,7 @@ pub mod job;
 pub mod model;
 pub mod route;
 pub mod token;
+pub mod transit;
 
 pub use failure::{Code, Failure};
 pub use ids::{DatasetName, FileId, LaneName, RunId, Seq, TableName};

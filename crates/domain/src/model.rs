@@ -11,6 +11,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::DatasetName;
+use crate::transit::{gtfs_rt, records::Preset};
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -183,21 +184,20 @@ pub struct Read {
 }
 
 impl Read {
-    /// Names of its record streams; empty where there is only one, without a name.
+    /// The record streams that its files have, by name; empty where a file has
+    /// one, which needs no name.
     pub fn stream_names(&self) -> Vec<String> {
-        match self.dimensions() {
-            [] => self.streams.iter().map(|s| s.name.clone()).collect(),
-            dimensions => dimensions.to_vec(),
+        match &self.format {
+            Some(Format::GtfsRt(feed)) => feed.streams.iter().map(|s| s.to_string()).collect(),
+            Some(Format::Netcdf(netcdf)) if netcdf.dimensions.len() > 1 => netcdf.dimensions.clone(),
+            _ => self.streams.iter().map(|s| s.name.clone()).collect(),
         }
     }
 
-    /// The dimensions of a netCDF file that make a stream each; empty where
-    /// there is only one.
-    pub fn dimensions(&self) -> &[String] {
-        match &self.format {
-            Some(Format::Netcdf(Netcdf { dimensions, .. })) if dimensions.len() > 1 => dimensions,
-            _ => &[],
-        }
+    /// How a record stream is read.
+    pub fn format_of(&self, stream: Option<&str>) -> Option<&Format> {
+        let own = self.streams.iter().find(|s| Some(s.name.as_str()) == stream);
+        own.and_then(|s| s.format.as_ref()).or(self.format.as_ref())
     }
 }
 
@@ -237,6 +237,10 @@ pub enum Format {
     Parquet,
     Arrow,
     Netcdf(Netcdf),
+    Xml(Xml),
+    GtfsRt(GtfsRt),
+    /// A transit feed that is a list of records.
+    Records(Preset, Names),
 }
 
 impl Format {
@@ -248,6 +252,9 @@ impl Format {
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
             Format::Netcdf(_) => "netcdf",
+            Format::Xml(_) => "xml",
+            Format::GtfsRt(_) => "gtfs_rt",
+            Format::Records(preset, _) => preset.name(),
         }
     }
 }
@@ -366,6 +373,41 @@ pub enum Times {
     Utc,
     /// They stay numbers.
     Numbers,
+}
+
+/// One XML document whose records are elements.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Xml {
+    /// Names of the elements that lead to a record, from the root, without
+    /// prefixes.
+    pub records: Vec<String>,
+    /// Elements below a record, in dots, that are JSON lists wherever they
+    /// stand; others are when they stand twice.
+    pub lists: Vec<String>,
+}
+
+/// A GTFS-Realtime feed message, as protobuf or JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GtfsRt {
+    pub names: Names,
+    /// The record streams that are read.
+    pub streams: Vec<&'static str>,
+}
+
+impl Default for GtfsRt {
+    fn default() -> Self {
+        Self { names: Names::Specification, streams: gtfs_rt::stream_names().collect() }
+    }
+}
+
+/// How a transit feed's columns are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// As the specification calls them, without the messages around them.
+    #[default]
+    Specification,
+    /// As BusObservatory calls them, where it has them.
+    BusObservatory,
 }
 
 /// One table of a dataset, compiled.

@@ -4,6 +4,7 @@ mod examples;
 mod meaning;
 mod routes;
 mod schemas;
+mod transit_columns;
 mod wrong;
 
 use std::path::Path;

@@ -13,7 +13,7 @@ use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
 use crate::config::scalars::{self, Expression};
 use crate::ids::{DatasetName, NAME_BYTES, QUARANTINE_SUFFIX};
-use crate::model::{After, Dataset, Empty, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
+use crate::model::{After, Dataset, Empty, Format, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
 
 /// Where datasets are declared, below the lake's root.
 const CONFIGURATION: &str = "datasets";
@@ -68,24 +68,20 @@ pub(super) fn compile(
     };
     let sites = sites(&keys, groups, report);
     let provenance = keys.provenance.or(true);
-    let read = read::compile(&keys.read, report);
+    let mut read = read::compile(&keys.read, report);
     let input = keys.input.get().map_or(Vec::new(), |c| columns::compile(c, Role::Input, report));
+    let input = read::input(&read, input);
     let context = tables::Context {
         dataset: &name.dataset,
         groups,
         site_columns: sites.values().flat_map(|s| s.keys().cloned()).collect(),
         provenance,
+        read: &read,
         streams: (!keys.read.is_wrong()).then(|| read.stream_names()),
     };
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
-    // A dimension may be called what no table can.
-    let odd = read.dimensions().iter().find(|d| !d.is_empty() && !scalars::is_name(d));
-    if let (Some(odd), Some(at), true) = (odd, keys.read.at(), keys.tables.is_absent()) {
-        report.error(
-            at.span,
-            format!("`{odd}` cannot be the name of a table"),
-            format!("name the tables: `tables: {{ name: {{ from: {odd} }} }}`"),
-        );
+    if let Some(Format::GtfsRt(feed)) = &mut read.format {
+        feed.streams.retain(|s| tables.values().any(|t| t.from.as_deref() == Some(*s)));
     }
 
     let after = keys.after.get().copied().unwrap_or(After::Keep);

@@ -13,6 +13,7 @@ pub use dataset::DatasetFile;
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use lake::{BatchKeys, LakeFile, UpkeepKeys};
 pub use read::{
-    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NetcdfKeys, ReadDecl, StreamKeys,
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
+    StreamKeys, XmlKeys,
 };
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};
