@@ -231,10 +231,7 @@ fn volume(keys: &DatasetFile) -> VolumeGuard {
 
 /// FNV-1a, 64 bits, in hex: tells two texts apart and stays the same for ever.
 fn fingerprint(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    format!("{hash:016x}")
+    format!("{:016x}", crate::feed::fnv(text.bytes()))
 }
 
 #[cfg(test)]
