@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::feed::{Feed, Feeds};
 use crate::ids::DatasetName;
 
 /// A whole lake, compiled.
@@ -27,6 +28,7 @@ pub struct Lake {
     pub memory_bytes: u64,
     pub batch: BatchLimits,
     pub upkeep: Upkeep,
+    pub feeds: Feeds,
     pub datasets: Vec<Arc<Dataset>>,
 }
 
@@ -62,6 +64,8 @@ pub struct Upkeep {
     pub checkpoint_every: u64,
     /// Age before raw bytes may be deleted; `None` keeps them for ever.
     pub keep_raw: Option<Duration>,
+    /// Age before the record of a poll may be deleted.
+    pub keep_polls: Duration,
 }
 
 impl Default for Upkeep {
@@ -72,6 +76,7 @@ impl Default for Upkeep {
             vacuum_after: Duration::from_secs(7 * 24 * 3600),
             checkpoint_every: 50,
             keep_raw: None,
+            keep_polls: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -87,6 +92,8 @@ pub struct Dataset {
     pub config_hash: String,
     /// Folder in which its files land; absolute.
     pub landing: PathBuf,
+    /// The endpoint whose answers land there.
+    pub feed: Option<Feed>,
     /// Which names below `landing` are its files. Anchored at both ends; tried
     /// on the file's name or, where the pattern has a `/`, on its whole
     /// relative path. `None` takes every file.

@@ -35,7 +35,8 @@ pub struct Feed {
     pub request: Request,
     /// Items of a fan-out, or links, that are asked for at a time.
     pub concurrency: usize,
-    pub per_host: HostLimits,
+    /// What the feed says of its hosts; `None` leaves it to the lake.
+    pub per_host: Option<HostLimits>,
 }
 
 /// What a feed asks for.
@@ -48,7 +49,7 @@ pub enum Source {
     /// A list is asked for first, then `each` once per item of it.
     List { list: List, each: Template },
     /// The address answers a list of links, and what they lead to is landed.
-    Links { page: Template, links: Links },
+    Links { page: Template, links: Box<Links> },
 }
 
 /// The request that tells a fan-out's items.
@@ -167,18 +168,56 @@ impl HostLimits {
     }
 }
 
-/// What the lake says to all its feeds.
+/// What holds for all feeds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Feeds {
-    /// Limits of hosts by name; they hold beside each feed's own.
+    /// Of hosts that nothing else is said of.
+    pub per_host: HostLimits,
+    /// By host: what the lake and all feeds that name it agree on.
     pub hosts: BTreeMap<String, HostLimits>,
 }
 
+impl Feeds {
+    /// The limits that hold when a feed asks a host: the strictest that anybody
+    /// has set for it.
+    pub fn limits(&self, host: &str, feed: &Feed) -> HostLimits {
+        match (self.hosts.get(host), feed.per_host) {
+            (Some(known), Some(own)) => known.strictest(own),
+            (Some(limits), None) => *limits,
+            (None, own) => own.unwrap_or(self.per_host),
+        }
+    }
+}
+
 impl Feed {
+    /// Every address that is written in the configuration.
+    pub fn addresses(&self) -> Vec<&Template> {
+        match &self.source {
+            Source::One(url) | Source::Links { page: url, .. } => vec![url],
+            Source::Named(urls) => urls.iter().map(|(_, url)| url).collect(),
+            Source::List { list, each } => vec![&list.url, each],
+        }
+    }
+
+    /// Every text of its requests that may refer to a secret.
+    pub fn texts(&self) -> Vec<&Template> {
+        let Request { headers, query, body, auth, .. } = &self.request;
+        let mut texts = self.addresses();
+        texts.extend(headers.iter().chain(query).map(|(_, text)| text));
+        texts.extend(body);
+        match auth {
+            Some(Auth::Basic { user, password }) => texts.extend([user, password]),
+            Some(Auth::Bearer(token)) => texts.push(token),
+            None => {}
+        }
+        texts
+    }
+
     /// What a mark in the cursor depends on: answers to another request prove
     /// nothing about this one's. It shows references, never a secret's value.
     pub fn request_key(&self) -> String {
-        let shown = format!("{:?} {:?}", self.source, self.request);
+        let names: Vec<&String> = self.request.headers.iter().chain(&self.request.query).map(|(n, _)| n).collect();
+        let shown = format!("{:?}", (self.request.method, names, self.texts()));
         format!("{:016x}", fnv(shown.bytes()))
     }
 }

@@ -102,6 +102,29 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Literal(_)))
     }
 
+    /// The address that it may become: secrets and places hold an `x`. `None`
+    /// where that is no address.
+    pub fn sample_url(&self) -> Option<url::Url> {
+        let fill = Fill { item: Some("x"), cursor: Some("x"), page: Some(1) };
+        let mut first = self.written.starts_with("${");
+        let sample = self.fill_url(&fill, |_| {
+            let value = if std::mem::take(&mut first) { "https://x.invalid" } else { "x" };
+            Ok::<_, std::convert::Infallible>(value.to_string())
+        });
+        let Ok(sample) = sample;
+        url::Url::parse(&sample).ok()
+    }
+
+    /// The host of an address, where it is written out.
+    pub fn host(&self) -> Option<String> {
+        let (_, behind) = self.written.split_once("://")?;
+        let authority = behind.split(['/', '?', '#']).next()?;
+        if authority.contains('{') {
+            return None;
+        }
+        Some(self.sample_url()?.host_str()?.to_string())
+    }
+
     /// The text with everything filled in; `secret` gives the value of a reference.
     pub fn fill<E>(
         &self,

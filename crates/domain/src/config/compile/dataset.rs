@@ -7,7 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, Role};
-use super::{Surroundings, declaration, folder, meant, read, refuse_system, tables};
+use super::{Surroundings, declaration, feed, folder, meant, read, refuse_system, tables};
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
@@ -54,6 +54,14 @@ pub(super) fn compile(
         check_landing(&landing, landing_span, around, report);
     }
 
+    let timezone: String = keys.timezone.or(around.timezone.clone());
+    let feed = feed::compile(&keys.feed, &timezone, &name.dataset, report);
+    // A poll's answer is renamed into place and kept in the raw store: it needs
+    // no settling and need not stay.
+    let is_feed = !keys.feed.is_absent();
+    let (after, settle) =
+        if is_feed { (After::Delete, Duration::ZERO) } else { (After::Keep, DEFAULT_SETTLE) };
+
     let pattern = pattern(&keys.pattern, report);
     let groups: Option<&[String]> = match &pattern {
         Some(pattern) => Some(&pattern.groups),
@@ -78,13 +86,14 @@ pub(super) fn compile(
         source: around.root.join(&source.path),
         config_hash: fingerprint(&source.text),
         landing,
+        feed,
         pattern,
-        timezone: keys.timezone.or(around.timezone.clone()),
+        timezone,
         sites,
-        after: keys.after.get().copied().unwrap_or(After::Keep),
+        after: keys.after.get().copied().unwrap_or(after),
         on_change: on_change(&keys, provenance, report),
         same_bytes: keys.same_bytes.get().copied().unwrap_or(SameBytes::Duplicate),
-        settle: keys.settle.or(DEFAULT_SETTLE),
+        settle: keys.settle.or(settle),
         read,
         input,
         tables,
