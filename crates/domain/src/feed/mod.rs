@@ -21,7 +21,7 @@ pub use path::{Path, PathError};
 pub use record::{Cursor, Mark, Poll, Step};
 pub use retry::{Fault, Next, after, retry_after};
 pub use schedule::{CronError, Due, Schedule};
-pub use template::{Fill, Placeholder, Template};
+pub use template::{Fill, Placeholder, Template, encoded};
 
 /// A feed, compiled.
 #[derive(Clone, Debug)]
@@ -216,7 +216,8 @@ impl Feed {
     /// What a mark in the cursor depends on: answers to another request prove
     /// nothing about this one's. It shows references, never a secret's value.
     pub fn request_key(&self) -> String {
-        let names: Vec<&String> = self.request.headers.iter().chain(&self.request.query).map(|(n, _)| n).collect();
+        let names: Vec<&String> =
+            self.request.headers.iter().chain(&self.request.query).map(|(n, _)| n).collect();
         let shown = format!("{:?}", (self.request.method, names, self.texts()));
         format!("{:016x}", fnv(shown.bytes()))
     }

@@ -35,6 +35,28 @@ pub struct Poll {
     pub error: Option<String>,
 }
 
+impl Poll {
+    /// A request that has come to nothing yet.
+    pub fn begun(step: Step, item: Option<String>, due_ms: i64, started_ms: i64) -> Self {
+        Self {
+            step,
+            item,
+            due_ms,
+            started_ms,
+            duration_ms: 0,
+            status: None,
+            size_bytes: 0,
+            attempts: 0,
+            n_missed: 0,
+            identical: false,
+            path: None,
+            fingerprint: None,
+            etag: None,
+            error: None,
+        }
+    }
+}
+
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {

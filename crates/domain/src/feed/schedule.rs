@@ -61,7 +61,8 @@ const LONGEST_HOLD_MS: i64 = 24 * 3600 * 1000;
 impl Schedule {
     /// A cron expression of five fields, or six with seconds first.
     pub fn cron(text: &str, zone: &str) -> Result<Self, CronError> {
-        let cron = Cron::from_str(text).map_err(|e| CronError::Syntax(e.to_string().trim_end_matches('.').to_string()))?;
+        let cron = Cron::from_str(text)
+            .map_err(|e| CronError::Syntax(e.to_string().trim_end_matches('.').to_string()))?;
         let zone = match zone {
             "UTC" => TimeZone::UTC,
             name => TimeZone::get(name).map_err(|_| CronError::Zone(name.to_string()))?,
