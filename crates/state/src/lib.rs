@@ -14,6 +14,7 @@
 //! | [`files`]    | everything about a file; how datasets stand |
 //! | [`replay`]   | the files that a table is made of |
 //! | [`tables`]   | commits and pinned schemas |
+//! | [`polls`]    | what polls of feeds came to |
 //! | [`raw`]      | where the bytes are kept |
 //! | [`strays`]   | what no dataset takes |
 //! | [`runs`]     | recorded executions |
@@ -27,6 +28,7 @@ mod intern;
 pub mod lanes;
 pub mod outcomes;
 pub mod parked;
+pub mod polls;
 pub mod raw;
 pub mod replay;
 pub mod runs;
@@ -42,6 +44,7 @@ pub use files::{DatasetStatus, FileFilter, FileRow};
 pub use lanes::{Claim, Job, LaneWork, Limits};
 pub use outcomes::{ExpectationResult, Outcome, TableRows};
 pub use parked::{Filter, ParkedFile};
+pub use polls::Polled;
 pub use raw::{RawEntry, RawRef};
 pub use replay::Replayable;
 pub use runs::RunStatus;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Record {
     pub id: String,
     pub link: String,
-    /// What the landed file is called.
+    /// Where its file lands, below the landing folder; no other record's does.
     pub name: String,
     pub updated: Option<String>,
 }

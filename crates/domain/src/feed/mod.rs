@@ -71,7 +71,7 @@ pub struct Links {
     pub records: Path,
     /// Paths within a record.
     pub link: Path,
-    /// What the landed file is called; the link's last part where `None`.
+    /// What the landed file is called, see [`name::linked`].
     pub name: Option<Path>,
     /// What tells one record from another; the link without its query where `None`.
     pub id: Option<Path>,

@@ -24,11 +24,51 @@ pub fn polled(started_ms: i64, item: Option<&str>, hash: &str, extension: &str) 
     out
 }
 
-/// The name that a record gives its file, as a path that stays below the
-/// landing folder and is no junk to the listing.
-pub fn linked(name: &str) -> String {
-    let parts: Vec<String> = name.split(['/', '\\']).filter(|p| !p.is_empty()).map(part).collect();
-    if parts.is_empty() { "_".into() } else { parts.join("/") }
+/// Where what a link leads to lands: in a folder that is its record's alone, so
+/// that no two records meet, under the record's name for it.
+///
+/// | id    | name         | link                     | lands as            |
+/// |-------|--------------|--------------------------|---------------------|
+/// | `7/a` | `x.csv`      | any                      | `7%2Fa/x.csv`       |
+/// | `7`   |              | `/2024/y%20z.csv?sig=1`  | `7/y z.csv`         |
+/// |       | `x.csv`      | `/2024/y.csv`            | `2024/x.csv`        |
+/// |       |              | `/2024/y.csv`            | `2024/y.csv`        |
+pub fn linked(id: Option<&str>, name: Option<&str>, link_path: &str) -> String {
+    let mut of_link: Vec<String> = link_path.split('/').filter(|p| !p.is_empty()).map(decoded).collect();
+    let last = of_link.pop().unwrap_or_default();
+    let mut parts: Vec<String> = match id {
+        Some(id) => vec![part(id)],
+        None => of_link.iter().map(|p| part(p)).collect(),
+    };
+    match name {
+        Some(name) => parts.extend(name.split(['/', '\\']).filter(|p| !p.is_empty()).map(part)),
+        None => parts.push(part(&last)),
+    }
+    parts.join("/")
+}
+
+/// The text that was percent-encoded; as it is where that is no text.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = text_of(after.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code.filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_string())
+}
+
+fn text_of(bytes: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(bytes?).ok().filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// One part of a path: whatever is not a letter, a digit or plain punctuation
@@ -51,7 +91,7 @@ fn part(text: &str) -> String {
             }
         }
     }
-    if crate::route::is_junk(&out) {
+    if out.is_empty() || crate::route::is_junk(&out) {
         out.push('_');
     }
     if out.len() <= LONGEST {
@@ -130,24 +170,38 @@ mod tests {
     #[test]
     fn linked_names_stay_below_and_are_never_junk() {
         for (name, want) in [
-            ("a.csv", "a.csv"),
-            ("2024/a.csv", "2024/a.csv"),
-            ("/etc/passwd", "etc/passwd"),
-            ("../../x", "%2E./%2E./x"),
-            ("a\\b.csv", "a/b.csv"),
-            ("x.part", "x.part_"),
-            (".hidden", "%2Ehidden"),
-            ("__MACOSX/a", "__MACOSX_/a"),
-            ("a\nb?c", "a%0Ab%3Fc"),
-            ("", "_"),
-            ("///", "_"),
+            ("a.csv", "7/a.csv"),
+            ("2024/a.csv", "7/2024/a.csv"),
+            ("/etc/passwd", "7/etc/passwd"),
+            ("../../x", "7/%2E./%2E./x"),
+            ("a\\b.csv", "7/a/b.csv"),
+            ("x.part", "7/x.part_"),
+            (".hidden", "7/%2Ehidden"),
+            ("__MACOSX/a", "7/__MACOSX_/a"),
+            ("a\nb?c", "7/a%0Ab%3Fc"),
         ] {
-            let got = linked(name);
+            let got = linked(Some("7"), Some(name), "/link");
             assert_eq!(got, want, "{name:?}");
             assert!(!crate::route::is_junk(&got), "{got}");
         }
-        let (a, b) = (linked(&("x".repeat(300) + "1.csv")), linked(&("x".repeat(301) + "1.csv")));
-        assert!(a != b && a.len() <= 140 && a.ends_with("1.csv"), "{a}");
+        for (id, name, link, want) in [
+            (Some("7/a"), Some("x.csv"), "/2024/y.csv", "7%2Fa/x.csv"),
+            (Some("7"), None, "/2024/y%20z.csv", "7/y z.csv"),
+            (Some(".."), None, "/2024/y.csv", "%2E./y.csv"),
+            (None, Some("x.csv"), "/2024/y.csv", "2024/x.csv"),
+            (None, None, "/2024/%2e%2e/y.csv", "2024/%2E./y.csv"),
+            (None, None, "/%ff%/100%", "%25ff%25/100%25"),
+            (None, None, "/", "_"),
+            (Some(""), None, "", "_/_"),
+        ] {
+            assert_eq!(linked(id, name, link), want);
+        }
+        let long = |n: usize| linked(None, None, &format!("/{}1.csv", "x".repeat(n)));
+        assert!(
+            long(300) != long(301) && long(300).len() <= 140 && long(300).ends_with("1.csv"),
+            "{}",
+            long(300)
+        );
     }
 
     #[test]

@@ -168,15 +168,18 @@ impl Task<'_> {
     async fn fetch_all(&self, of: &PageOf<'_>, page: &Page, cursor: &mut Cursor, round: &mut Round) {
         let mut wanted: Vec<Record> = cursor.links.wanted(&page.records).into_iter().cloned().collect();
         for pass in 0..=MAX_REASKS {
-            let fetching: Vec<_> =
-                wanted.into_iter().map(|record| self.fetch(of, &page.url, record)).collect();
+            let fetching: Vec<_> = wanted
+                .into_iter()
+                .enumerate()
+                .map(async |(n, record)| (n, self.fetch(of, &page.url, record).await))
+                .collect();
             let fetching = futures::stream::iter(fetching).buffer_unordered(self.feed.concurrency);
-            let mut fetched: Vec<Fetched> = fetching.collect().await;
-            fetched.sort_by_key(|f| f.poll.started_ms);
+            let mut fetched: Vec<(usize, Fetched)> = fetching.collect().await;
+            fetched.sort_by_key(|(n, _)| *n);
             let now_ms = self.now_ms();
             let mut refused: Vec<Record> = Vec::new();
             let mut n_landed = 0;
-            for Fetched { record, poll, landed, fault, hold } in fetched {
+            for (_, Fetched { record, poll, landed, fault, hold }) in fetched {
                 note_hold(cursor, hold, now_ms);
                 round.polls.push(poll);
                 round.landed.extend(landed);
@@ -252,10 +255,10 @@ impl Task<'_> {
     async fn keep_linked(&self, mut answer: Answer, fetched: &mut Fetched) -> Result<(), Failed> {
         note_answer(&mut fetched.poll, &answer);
         let Some(body) = answer.body.take() else { return Ok(()) };
-        let name = name::linked(&fetched.record.name);
+        let name = &fetched.record.name;
         let relative = match self.dataset.on_change {
             // Its rows take the place of the earlier file's of the same name.
-            OnChange::Replace | OnChange::Ignore => name,
+            OnChange::Replace | OnChange::Ignore => name.clone(),
             // Another file, which the earlier one's name must not stand in for.
             OnChange::Append => format!("{}/{name}", &body.fingerprint[..16]),
         };
@@ -369,13 +372,11 @@ fn record(links: &Links, found: &Value, home: &Url) -> Result<Record, String> {
     let needed = |path: &lakegate_domain::feed::Path| {
         extract::field(found, path).ok_or_else(|| format!("it has no `{path}`"))
     };
-    let plain = |url: &Url| format!("{}{}", url.origin().ascii_serialization(), url.path());
+    let id = links.id.as_ref().map(needed).transpose()?;
+    let name = links.name.as_ref().map(needed).transpose()?;
     Ok(Record {
-        id: links.id.as_ref().map_or_else(|| Ok(plain(&url)), needed)?,
-        name: match &links.name {
-            Some(path) => needed(path)?,
-            None => url.path().rsplit('/').next().unwrap_or_default().to_string(),
-        },
+        name: name::linked(id.as_deref(), name.as_deref(), url.path()),
+        id: id.unwrap_or_else(|| format!("{}{}", url.origin().ascii_serialization(), url.path())),
         updated: links.updated.as_ref().map(needed).transpose()?,
         link,
     })

@@ -7,7 +7,7 @@ use crate::*;
 #[tokio::test]
 async fn what_was_returned_survives() {
     let ledger = Ledger::new().await;
-    assert_eq!(ledger.version().await.unwrap(), 1);
+    assert_eq!(ledger.version().await.unwrap(), 2);
     ledger.take(&[arrival("a", "1")]).await;
     ledger.close().await;
     let again = Store::open(ledger.path()).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_newer_ledger_is_refused() {
     .unwrap();
     sqlx::Connection::close(conn).await.unwrap();
     let error = Store::open(ledger.path()).await.unwrap_err();
-    assert!(matches!(error, Error::NewerVersion { found: 77, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, Error::NewerVersion { found: 77, known: 2, .. }), "{error:?}");
     let message = error.to_string();
     assert!(message.contains("newer lakegate") && message.contains("version is 77"), "{message}");
 }

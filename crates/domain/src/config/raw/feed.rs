@@ -80,7 +80,8 @@ keyed! {
         records = "records": PathWord, required;
         /// Path to the address of the file, within a record.
         link = "link": PathWord, required;
-        /// Path to what the file is called; the link's last part where not given.
+        /// Path to what the file is called; as the link where not given. It lands in a folder that is
+        /// called as the record's `id`, or as the link's folders.
         name = "name": PathWord;
         /// Path to what tells one record from another; the link without its query where not given.
         id = "id": PathWord;
