@@ -106,6 +106,7 @@ pub struct Dataset {
     pub on_change: OnChange,
     /// Whether the same bytes under another name are the same file.
     pub same_bytes: SameBytes,
+    pub empty: Empty,
     /// How long a file must not have changed before it is taken.
     pub settle: Duration,
     pub read: Read,
@@ -145,6 +146,14 @@ pub enum OnChange {
     Replace,
     Append,
     Ignore,
+}
+
+/// What becomes of a file without a single row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Empty {
+    Park,
+    Accept,
 }
 
 /// What follows when known bytes come under a new name.

@@ -93,6 +93,11 @@ impl Seen {
         }
     }
 
+    /// Whether a number was among the values that is not a whole one.
+    pub fn has_float(self) -> bool {
+        self.float
+    }
+
     /// The narrowest kind that holds everything seen; `None` if nothing was.
     pub fn kind(self) -> Option<Kind> {
         let Seen { bool_, int, float, date, timestamp, text, nested } = self;
@@ -138,6 +143,20 @@ pub fn look(batch: &TextBatch, nulls: &[String], max_rows: usize) -> Vec<(String
             (name.clone(), seen)
         })
         .collect()
+}
+
+/// Whether a column of a batch holds a number that a column of integers cannot
+/// take. Every cell is looked at.
+pub fn has_float(batch: &TextBatch, column: usize, nulls: &[String]) -> bool {
+    let mut seen = Seen::default();
+    batch.columns[column].iter().any(|cell| {
+        let Some(text) = batch.get(*cell) else { return false };
+        // Only these make a number a float; most cells have none of them.
+        if memchr::memchr3(b'.', b'e', b'E', text.as_bytes()).is_some() {
+            seen.add(text, cell.is_quoted(), batch.notation, nulls);
+        }
+        seen.has_float()
+    })
 }
 
 #[cfg(test)]

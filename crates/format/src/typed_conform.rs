@@ -12,6 +12,19 @@ use crate::conform::{Plan, Rescue, Target, data_type, does_not_fit, fill_default
 use crate::time::{TimeFormat, Zone};
 use crate::{Error, Result};
 
+/// Whether a column holds a number that a column of integers cannot take.
+pub fn has_float(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float32 => {
+            array.as_primitive::<arrow::datatypes::Float32Type>().iter().flatten().any(|v| v.fract() != 0.0)
+        }
+        DataType::Float64 => {
+            array.as_primitive::<arrow::datatypes::Float64Type>().iter().flatten().any(|v| v.fract() != 0.0)
+        }
+        _ => false,
+    }
+}
+
 /// The nearest type that a Delta table holds, for the type of an input column.
 pub fn delta_type(t: &DataType) -> DataType {
     match t {

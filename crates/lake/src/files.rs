@@ -4,9 +4,11 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use lakegate_domain::{Code, FileId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -112,7 +114,7 @@ pub async fn without_rows_of(log: &TableLog, ids: &[FileId], options: &SinkOptio
             let owners = batch
                 .column_by_name(FILE_ID)
                 .ok_or_else(|| Error::new(Code::TableDamaged, format!("`{}` has no `{FILE_ID}`", file.path)))?
-                .as_primitive::<arrow::datatypes::Int64Type>();
+                .as_primitive::<Int64Type>();
             let keep: BooleanArray =
                 owners.iter().map(|id| Some(id.is_none_or(|id| !ids.contains(&id)))).collect();
             removed += (keep.len() - keep.true_count()) as u64;
@@ -127,6 +129,81 @@ pub async fn without_rows_of(log: &TableLog, ids: &[FileId], options: &SinkOptio
         rewrite.removes.push(file.remove());
     }
     Ok(rewrite)
+}
+
+/// Integers beyond this are not all doubles: 2^53.
+const EXACT_AS_DOUBLE: i64 = 1 << 53;
+
+/// Makes integer columns into doubles, in one commit that changes no row's
+/// meaning: every live file is rewritten. `None` where that was not done,
+/// because the table is larger than `at_most_bytes` or holds an integer that a
+/// double would round.
+///
+/// # Errors
+/// LG603 where another writer committed first.
+pub async fn widen(
+    log: &mut TableLog,
+    columns: &[String],
+    at_most_bytes: u64,
+    options: &SinkOptions,
+) -> Result<Option<i64>> {
+    let Some(stored) = log.schema().cloned() else { return Ok(None) };
+    let fields = stored.fields().iter().map(|f| match columns.contains(f.name()) {
+        true => f.as_ref().clone().with_data_type(DataType::Float64),
+        false => f.as_ref().clone(),
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let files = live(log).await?;
+    if files.iter().map(|f| f.size_bytes).sum::<u64>() > at_most_bytes {
+        return Ok(None);
+    }
+    let mut sink = Sink::new(&log.folder, schema.clone(), log.partition_columns(), options.clone());
+    let written = (|| {
+        for file in &files {
+            for batch in read_file(&log.folder, &file.path)? {
+                let batch = batch?;
+                if columns.iter().any(|c| batch.column_by_name(c).is_some_and(|a| !is_exact(a))) {
+                    return Ok(false);
+                }
+                sink.write_in(&file.partition_values, &batch)?;
+            }
+        }
+        Ok::<_, Error>(true)
+    })();
+    match written {
+        Ok(true) => {}
+        Ok(false) => {
+            sink.abandon();
+            return Ok(None);
+        }
+        Err(e) => {
+            sink.abandon();
+            return Err(e);
+        }
+    }
+    let commit = Commit {
+        operation: "CHANGE COLUMN",
+        adds: sink.finish()?,
+        removes: files.iter().map(LiveFile::remove).collect(),
+        schema: Some(schema),
+        info: serde_json::json!({ "widened": columns }),
+        ..Commit::default()
+    };
+    match log.commit(&commit).await {
+        Ok(version) => Ok(Some(version)),
+        Err(e) => {
+            remove_files(&log.folder, &commit.adds);
+            Err(e)
+        }
+    }
+}
+
+/// Whether every value is the same number as a double.
+fn is_exact(array: &ArrayRef) -> bool {
+    match array.as_primitive_opt::<Int64Type>() {
+        Some(a) => a.iter().flatten().all(|v| (-EXACT_AS_DOUBLE..=EXACT_AS_DOUBLE).contains(&v)),
+        None => true,
+    }
 }
 
 /// What a compaction did.
@@ -209,13 +286,10 @@ pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions)
     }
 }
 
-fn data_columns(
-    schema: &arrow::datatypes::Schema,
-    partition_columns: &[String],
-) -> arrow::datatypes::SchemaRef {
+fn data_columns(schema: &Schema, partition_columns: &[String]) -> SchemaRef {
     let fields: Vec<_> =
         schema.fields().iter().filter(|f| !partition_columns.contains(f.name())).cloned().collect();
-    std::sync::Arc::new(arrow::datatypes::Schema::new(fields))
+    Arc::new(Schema::new(fields))
 }
 
 fn write_sorted(

@@ -304,6 +304,14 @@ pub fn plain_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(|f| field(f)).collect::<Vec<_>>()))
 }
 
+/// Whether a Delta table can have these columns.
+///
+/// # Errors
+/// LG302 for a type that has no place in one.
+pub fn check_schema(schema: &Schema) -> Result<()> {
+    schema_string(schema).map(|_| ())
+}
+
 fn schema_string(schema: &Schema) -> Result<String> {
     let delta = StructType::try_from_arrow(schema).map_err(|e| {
         Error::new(Code::DoesNotFit, format!("a column's type has no place in a Delta table: {e}"))

@@ -51,6 +51,17 @@ pub struct Round {
 }
 
 impl Round {
+    /// This and what another zone came to.
+    fn with(&self, zone: Round) -> Round {
+        let mut all = self.clone();
+        all.add(zone);
+        all.n_strays += self.n_strays;
+        all.n_waiting += self.n_waiting;
+        all.next = [all.next, self.next].into_iter().flatten().min();
+        all
+    }
+
+    /// Adds a later round; what waits and what is unmatched is as that one says.
     pub fn add(&mut self, other: Round) {
         self.n_listed = other.n_listed;
         self.n_queued += other.n_queued;
@@ -89,12 +100,14 @@ impl Intake {
 
     /// Looks through all zones once and takes what is new and settled; where
     /// `touched` paths are given, only through the zones that hold one.
+    /// `accepted` is told what the round came to, after each batch.
     pub fn round(
         &mut self,
         ctx: &Context,
         renamed_in: &HashSet<PathBuf>,
         only: Option<&DatasetName>,
         touched: Option<&[PathBuf]>,
+        accepted: &dyn Fn(&Round),
     ) -> Result<Round, Failure> {
         let mut total = Round::default();
         for i in 0..self.zones.len() {
@@ -107,16 +120,8 @@ impl Intake {
             if only.is_some_and(|d| !self.zones[i].datasets.iter().any(|x| &x.name == d)) {
                 continue;
             }
-            let one = self.zone(ctx, i, renamed_in, only)?;
-            total.n_listed += one.n_listed;
-            total.n_queued += one.n_queued;
-            total.n_touched += one.n_touched;
-            total.n_duplicates += one.n_duplicates;
-            total.n_ignored += one.n_ignored;
-            total.n_strays += one.n_strays;
-            total.n_waiting += one.n_waiting;
-            total.next = [total.next, one.next].into_iter().flatten().min();
-            total.warnings.extend(one.warnings);
+            let one = self.zone(ctx, i, renamed_in, only, &|now| accepted(&total.with(now.clone())))?;
+            total = total.with(one);
         }
         Ok(total)
     }
@@ -127,6 +132,7 @@ impl Intake {
         at: usize,
         renamed_in: &HashSet<PathBuf>,
         only: Option<&DatasetName>,
+        accepted: &dyn Fn(&Round),
     ) -> Result<Round, Failure> {
         let zone = &mut self.zones[at];
         let mut round = Round::default();
@@ -188,6 +194,7 @@ impl Intake {
                 break;
             }
             take(ctx, zone, batch, &routes, &mut round, &mut strays)?;
+            accepted(&round);
         }
         round.n_strays = strays.len();
         if only.is_none() {

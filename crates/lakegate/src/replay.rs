@@ -119,12 +119,21 @@ fn rebuild(
 ) -> Result<(Vec<Outcome>, Vec<CommitRecord>), Failure> {
     let total = jobs.len();
     let ids: Vec<FileId> = jobs.iter().map(|j| j.file_id).collect();
-    let make = if all { Tables::anew } else { Tables::new };
-    let mut tables = make(dataset.clone(), ctx.lake.storage.clone());
+    let mut tables = match all {
+        true => Tables::anew(dataset.clone(), ctx.lake.storage.clone()),
+        false => Tables::live(dataset.clone(), ctx.lake.storage.clone(), sink_options(ctx, &[])),
+    };
     ctx.runtime.block_on(tables.open_existing())?;
     let mut written: Files = BTreeMap::new();
     let mut figures: Vec<Outcome> = Vec::new();
-    let mut left = jobs;
+    let mut left = jobs.clone();
+    let discard = |written: &mut Files| {
+        for ((quarantine, table), files) in std::mem::take(written) {
+            let name = dataset.name.table(&table);
+            let name = if quarantine { name.quarantine() } else { name };
+            remove_files(&lakegate_lake::log::table_folder(&ctx.lake.storage, &name), &files);
+        }
+    };
     let result = (|| {
         while !left.is_empty() {
             if ctx.stopping() {
@@ -145,7 +154,22 @@ fn rebuild(
             let mut batch: Vec<Job> = left.drain(..n).collect();
             batch.iter_mut().for_each(|j| j.accepted_volume = true);
             let env = env(ctx, dataset);
+            let n_widened = tables.n_widened();
             let mut prepared = prepare(&env, &mut tables, batch, &|_, _, _, _| false)?;
+            if tables.n_widened() != n_widened && !written.is_empty() {
+                // What is written has a type that the column no longer has.
+                for (table, files) in std::mem::take(&mut prepared.streamed) {
+                    written.entry((false, table)).or_default().extend(files);
+                }
+                for (table, files) in std::mem::take(&mut prepared.streamed_quarantine) {
+                    written.entry((true, table)).or_default().extend(files);
+                }
+                discard(&mut written);
+                figures.clear();
+                replayed.refused.clear();
+                left = jobs.clone();
+                continue;
+            }
             for (table, files) in std::mem::take(&mut prepared.streamed) {
                 written.entry((false, table)).or_default().extend(files);
             }
@@ -161,19 +185,12 @@ fn rebuild(
         }
         Ok(())
     })();
-    let discard = |written: &Files| {
-        for ((quarantine, table), files) in written {
-            let name = dataset.name.table(table);
-            let name = if *quarantine { name.quarantine() } else { name };
-            remove_files(&lakegate_lake::log::table_folder(&ctx.lake.storage, &name), files);
-        }
-    };
     if let Err(f) = result {
-        discard(&written);
+        discard(&mut written);
         return Err(f);
     }
     if !replayed.refused.is_empty() {
-        discard(&written);
+        discard(&mut written);
         return Ok((Vec::new(), Vec::new()));
     }
     ctx.failpoints.pass(failpoint::REPLAY_WRITTEN);

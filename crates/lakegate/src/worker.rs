@@ -12,7 +12,7 @@ use lakegate_state::{Job, Limits, RunStatus};
 use crate::context::{Context, now};
 use crate::failpoint;
 use crate::ingest::tables::Tables;
-use crate::ingest::{self, Done, Setback};
+use crate::ingest::{self, Desk, Done, Setback};
 
 /// How long a lane is ours without a sign of life.
 const LEASE_MS: i64 = 60_000;
@@ -131,17 +131,16 @@ impl Worker {
         let finish = |done: &Done| -> Result<(), Failure> {
             ctx.block(ctx.store.finish(lane, &ctx.owner, &done.outcomes, &done.commits, run, now()))
         };
-        let tables = self
-            .tables
-            .entry(name.clone())
-            .or_insert_with(|| Tables::new(dataset.clone(), ctx.lake.storage.clone()));
-        let result = ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &park, &finish);
+        let tables = self.tables.entry(name.clone()).or_insert_with(|| {
+            Tables::live(dataset.clone(), ctx.lake.storage.clone(), ingest::sink_options(ctx, &[]))
+        });
+        let mut done = Done::default();
+        let desk = Desk { park: &park, finish: &finish };
+        let result = ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done);
+        worked.count(&done);
+        worked.parked = done.parked.iter().map(|(j, f)| (j.path.clone(), f.clone())).collect();
         match result {
-            Ok(done) => {
-                worked.count(&done);
-                worked.parked = done.parked.iter().map(|(j, f)| (j.path.clone(), f.clone())).collect();
-                self.end(ctx, run, &worked, None)?;
-            }
+            Ok(()) => self.end(ctx, run, &worked, None)?,
             Err(setback) => {
                 // What the tables look like now has to be read again.
                 self.tables.remove(name);

@@ -1,8 +1,9 @@
 //! `plan`: what landed files would become, without writing anything.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use lakegate_domain::model::Dataset;
+use lakegate_domain::model::{Dataset, Lake};
 use lakegate_domain::route::{self, Routed};
 use lakegate_domain::{Failure, FileId};
 use lakegate_format::open::{Source, open};
@@ -12,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::{Result, Shell, Stop, absolute};
 use crate::cli::{Exit, Plan};
-use crate::context::{Context, now};
+use crate::context::{ledger, ledger_path, now, open_ledger};
 use crate::ingest::fold::{FileFacts, FileFold};
 use crate::ingest::outcome::FileOut;
-use crate::ingest::parse::{constants, parse, size_bytes, table_of};
+use crate::ingest::parse::{constants, parse, table_of};
 use crate::ingest::tables::Tables;
 use crate::intake::zone_key;
 
@@ -37,25 +38,34 @@ enum Answer {
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
     let lake = shell.lake()?;
-    let storage_is_new = !lake.storage.exists();
-    let ctx = shell.context_of(lake)?;
-    let zones = route::zones(&ctx.lake);
+    let store = match ledger_path(&lake.storage).exists() {
+        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
+        false => None,
+    };
+    let scratch = tempfile::tempdir()?;
+    let looker = Looker { shell, lake: &lake, scratch: scratch.path() };
+    let zones = route::zones(&lake);
     let folders: Vec<PathBuf> = zones.iter().map(|(f, _)| f.clone()).collect();
     let mut planned: Vec<Planned> = Vec::new();
     if args.paths.is_empty() {
         for (folder, datasets) in &zones {
             let inner: Vec<PathBuf> =
                 folders.iter().filter(|f| *f != folder && f.starts_with(folder)).cloned().collect();
-            let known = ctx.block(ctx.store.known(&zone_key(&ctx.lake, folder)))?;
+            let known = match &store {
+                Some(store) => {
+                    shell.runtime.block_on(store.known(&zone_key(&lake, folder))).map_err(ledger)?
+                }
+                None => HashMap::new(),
+            };
             for seen in list(folder, &inner).files {
                 let k = known.get(&seen.path);
                 let shown =
-                    seen.os_path.strip_prefix(&ctx.lake.root).unwrap_or(&seen.os_path).display().to_string();
+                    seen.os_path.strip_prefix(&lake.root).unwrap_or(&seen.os_path).display().to_string();
                 let answer =
                     if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
                         Answer::Known
                     } else {
-                        routed(shell, &ctx, route::route(datasets, &seen.path), &seen)
+                        routed(&looker, route::route(datasets, &seen.path), &seen)
                     };
                 planned.push(Planned { path: shown, answer });
             }
@@ -84,27 +94,26 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                     let rel = seen.os_path.strip_prefix(folder).unwrap_or(&seen.os_path);
                     (datasets.clone(), rel.to_string_lossy().into_owned())
                 }
-                None => (ctx.lake.datasets.clone(), seen.path.clone()),
+                None => (lake.datasets.clone(), seen.path.clone()),
             };
             let shown = base.join(&seen.path).display().to_string();
             planned.push(Planned {
                 path: shown,
-                answer: routed(shell, &ctx, route::route(&sharing, &relative), &seen),
+                answer: routed(&looker, route::route(&sharing, &relative), &seen),
             });
         }
     }
-    let exit = report(shell, &planned)?;
-    drop(ctx);
-    if storage_is_new {
-        // A plan leaves no trace: the empty ledger that was opened goes again.
-        if let Ok(lake) = shell.lake() {
-            let _ = std::fs::remove_dir_all(&lake.storage);
-        }
-    }
-    Ok(exit)
+    report(shell, &planned)
 }
 
-fn routed(shell: &Shell, ctx: &Context, routed: Routed, seen: &Seen) -> Answer {
+/// What trying files out needs; it writes to the scratch folder alone.
+struct Looker<'a> {
+    shell: &'a Shell,
+    lake: &'a Lake,
+    scratch: &'a Path,
+}
+
+fn routed(looker: &Looker<'_>, routed: Routed, seen: &Seen) -> Answer {
     match routed {
         Routed::Junk => Answer::Junk,
         Routed::Unmatched { nearest } => Answer::Stray(format!(
@@ -115,7 +124,7 @@ fn routed(shell: &Shell, ctx: &Context, routed: Routed, seen: &Seen) -> Answer {
             "more than one dataset takes it: {}",
             datasets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )),
-        Routed::To(dataset, groups) => match try_file(shell, ctx, &dataset, &groups, seen) {
+        Routed::To(dataset, groups) => match try_file(looker, &dataset, &groups, seen) {
             Ok(answer) => answer,
             Err(f) => Answer::Fails(dataset.name.to_string(), f),
         },
@@ -123,8 +132,7 @@ fn routed(shell: &Shell, ctx: &Context, routed: Routed, seen: &Seen) -> Answer {
 }
 
 fn try_file(
-    shell: &Shell,
-    ctx: &Context,
+    looker: &Looker<'_>,
     dataset: &std::sync::Arc<Dataset>,
     groups: &[(String, String)],
     seen: &Seen,
@@ -134,27 +142,31 @@ fn try_file(
     let mut parsed = Vec::new();
     let mut bytes = 0;
     let mut partly = false;
-    for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, &ctx.spill)? {
+    for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, looker.scratch)? {
         let chunk = chunk?;
-        bytes += size_bytes(&chunk);
         let table = table_of(dataset, groups, &chunk.stream)?;
-        parsed.push(parse(chunk, table, &values)?);
+        let part = parse(chunk, table, &values)?;
+        bytes += part.rows.size_bytes();
+        parsed.push(part);
         if bytes > LOOK_BYTES {
             partly = true;
             break;
         }
     }
-    let mut tables = Tables::new(dataset.clone(), ctx.lake.storage.clone());
-    shell.runtime.block_on(tables.see(&parsed, &[]))?;
+    let mut tables = Tables::new(dataset.clone(), looker.lake.storage.clone());
+    looker.shell.runtime.block_on(tables.see(&parsed, &[]))?;
     let facts = FileFacts {
         file_id: FileId(0),
         path: seen.path.clone(),
         size_bytes: seen.size_bytes,
         modified_us: seen.mtime_ns / 1000,
     };
-    let limits = Limits { memory_bytes: (ctx.lake.memory_bytes / 2) as usize, spill_dir: ctx.spill.clone() };
+    let limits = Limits {
+        memory_bytes: (looker.lake.memory_bytes / 2) as usize,
+        spill_dir: looker.scratch.to_path_buf(),
+    };
     let mut fold =
-        FileFold::new(dataset, tables.view(), facts, now().0 * 1000, shell.runtime.clone(), limits);
+        FileFold::new(dataset, tables.view(), facts, now().0 * 1000, looker.shell.runtime.clone(), limits);
     for p in parsed {
         fold.add(p, None)?;
     }
@@ -168,11 +180,15 @@ fn try_file(
             .targets
             .iter()
             .map(|t| {
-                let new = match &stored {
-                    Some(s) if s.index_of(&t.spec.name).is_err() => " (new)",
-                    _ => "",
-                };
                 let kind = lakegate_lake::layout::type_name(&t.data_type, t.spec.kind);
+                let new = match stored.as_ref().map(|s| s.field_with_name(&t.spec.name)) {
+                    None => String::new(),
+                    Some(Err(_)) => " (new)".into(),
+                    Some(Ok(f)) if f.data_type() != &t.data_type => {
+                        format!(" (was {})", lakegate_lake::layout::type_name(f.data_type(), t.spec.kind))
+                    }
+                    Some(Ok(_)) => String::new(),
+                };
                 format!("{} {kind}{new}", t.spec.name)
             })
             .collect();

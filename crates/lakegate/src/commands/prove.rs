@@ -5,10 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakegate_domain::TableName;
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use futures::StreamExt;
 use lakegate_domain::job::FileState;
+use lakegate_domain::{Code, Failure, LaneName, TableName};
 use lakegate_lake::layout;
+use lakegate_lake::log::TableLog;
+use lakegate_lake::session::Session;
 use lakegate_state::FileFilter;
+use roaring::RoaringTreemap;
 use serde_json::{Value, json};
 
 use super::run::print_list;
@@ -24,7 +30,8 @@ struct Finding {
 }
 
 pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
-    let ctx = shell.context()?;
+    // Beside a process that works, half of what it does would look wrong.
+    let (_lock, ctx) = shell.work()?;
     let session = super::sql::session_of(&ctx)?;
     let tables = session.tables()?;
     if let Some(t) = &args.table
@@ -69,65 +76,54 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
     // What the tables hold.
     for table in tables.iter().filter(|t| wanted(t)) {
         let Some((base, quarantine)) = base_of(table) else { continue };
-        let columns = super::sql::rows(
-            shell,
-            &session,
-            &format!(
-                "select \"column\" from system.columns where team = '{}' and dataset = '{}' and \"table\" = '{}'",
-                table.team, table.dataset, table.table
-            ),
-        )?;
-        if !columns.iter().any(|c| c.get("column").and_then(Value::as_str) == Some(layout::FILE_ID)) {
-            continue;
-        }
-        let counted = match super::sql::rows(
-            shell,
-            &session,
-            &format!(
-                "select \"_file_id\" as f, count(*) as n, count(distinct \"_row\") as d from \
-                 \"{}\".\"{}\".\"{}\" group by \"_file_id\"",
-                table.team, table.dataset, table.table
-            ),
-        ) {
-            Ok(counted) => counted,
-            Err(Stop::Failed(f)) => {
+        let held = match count(shell, &session, table) {
+            Ok(held) => held,
+            Err(f) => {
                 findings.push(Finding { subject: table.to_string(), what: f.to_string() });
                 continue;
             }
-            Err(other) => return Err(other),
         };
-        let mut held: BTreeMap<i64, u64> = BTreeMap::new();
-        for r in &counted {
-            let file = r.get("f").and_then(Value::as_i64).unwrap_or(-1);
-            let n = r.get("n").and_then(Value::as_u64).unwrap_or(0);
-            let distinct = r.get("d").and_then(Value::as_u64).unwrap_or(0);
+        let base = base.to_string();
+        let in_ledger = |c: &Counts| if quarantine { c.n_quarantined } else { c.n_committed };
+        let held = match held {
+            Held::ByFile(held) => held,
+            // Its rows do not say whose they are: their number must do.
+            Held::Total(n) => {
+                n_rows += n;
+                let want: u64 = said.iter().filter(|((t, _), _)| *t == base).map(|(_, c)| in_ledger(c)).sum();
+                if n != want {
+                    findings.push(Finding {
+                        subject: table.to_string(),
+                        what: format!("it holds {n} rows; the ledger says {want}"),
+                    });
+                }
+                continue;
+            }
+        };
+        for (file, rows) in &held {
+            let Rows { n, n_different } = *rows;
             n_rows += n;
-            held.insert(file, n);
-            let who = format!("f{file} {}", names.get(&file).cloned().unwrap_or_default());
-            if n != distinct {
+            let who = format!("f{file} {}", names.get(file).cloned().unwrap_or_default());
+            if n != n_different {
                 findings.push(Finding {
                     subject: who.clone(),
-                    what: format!("{table} holds {n} of its rows, but only {distinct} are different"),
+                    what: format!("{table} holds {n} of its rows, but only {n_different} are different"),
                 });
             }
-            match states.get(&file) {
-                Some(FileState::Committed) => {}
-                Some(s) => findings.push(Finding {
-                    subject: who,
-                    what: format!("{table} holds {n} of its rows, but the file is {}", s.name()),
-                }),
-                None => findings.push(Finding {
-                    subject: who,
-                    what: format!("{table} holds {n} rows of a file that the ledger does not know"),
-                }),
-            }
+            let what = match states.get(file) {
+                Some(FileState::Committed) if said.contains_key(&(base.clone(), *file)) => continue,
+                Some(FileState::Committed) => "the ledger says nothing of them".to_string(),
+                Some(s) => format!("the file is {}", s.name()),
+                None => "the ledger does not know the file".to_string(),
+            };
+            findings
+                .push(Finding { subject: who, what: format!("{table} holds {n} of its rows, but {what}") });
         }
-        let base = base.to_string();
         let files: BTreeSet<i64> = said.keys().filter(|(t, _)| *t == base).map(|(_, f)| *f).collect();
         for file in files {
             let c = &said[&(base.clone(), file)];
-            let want = if quarantine { c.n_quarantined } else { c.n_committed };
-            let have = held.get(&file).copied().unwrap_or(0);
+            let want = in_ledger(c);
+            let have = held.get(&file).map_or(0, |r| r.n);
             if have != want {
                 findings.push(Finding {
                     subject: format!("f{file} {}", names.get(&file).cloned().unwrap_or_default()),
@@ -149,6 +145,35 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
                     what: format!("table {name} is not there; it should hold {n} of its rows"),
                 });
             }
+        }
+    }
+    // No table is behind what the ledger knows to be committed.
+    let commits = super::sql::rows(
+        shell,
+        &session,
+        "select table_name as t, lane, max(seq) as seq from system.commits where seq is not null group by 1, 2",
+    )?;
+    for r in &commits {
+        let text = |k: &str| r.get(k).and_then(Value::as_str).unwrap_or_default();
+        let (Some(name), lane) = (parse_table(text("t")), LaneName(text("lane").to_string())) else {
+            continue;
+        };
+        let seq = r.get("seq").and_then(Value::as_i64).unwrap_or(0);
+        if lane.0.is_empty() || !wanted(&name) || !tables.contains(&name) {
+            continue;
+        }
+        let log =
+            shell.runtime.block_on(TableLog::open(&ctx.lake.storage, &name, std::slice::from_ref(&lane)));
+        let token = log.map_err(Failure::from)?.token(&lane).map_or(0, |s| s.0);
+        // A token may be ahead of the ledger: the acknowledgement of a commit that a
+        // kill cut off is not made up for.
+        if token < seq {
+            findings.push(Finding {
+                subject: name.to_string(),
+                what: format!(
+                    "its token of lane {lane} is {token}, but the ledger knows of a commit with {seq}"
+                ),
+            });
         }
     }
     // The bytes that a replay would need.
@@ -208,6 +233,53 @@ struct Counts {
     n_quarantined: u64,
     n_dropped: u64,
     n_duplicate: u64,
+}
+
+/// What a table holds of one file.
+#[derive(Clone, Copy)]
+struct Rows {
+    n: u64,
+    n_different: u64,
+}
+
+enum Held {
+    ByFile(BTreeMap<i64, Rows>),
+    Total(u64),
+}
+
+/// Counts a table's rows, file by file, in memory that does not grow with them
+/// by more than a bit for each.
+fn count(shell: &Shell, session: &Session, table: &TableName) -> std::result::Result<Held, Failure> {
+    let name = format!("\"{}\".\"{}\".\"{}\"", table.team, table.dataset, table.table);
+    let damaged = |e: String| Failure::new(Code::TableDamaged, format!("table {table}: {e}"));
+    shell.runtime.block_on(async {
+        let query = async |sql: String| session.query(&sql).await.map_err(|e| damaged(e.to_string()));
+        let (schema, _) = query(format!("select * from {name} limit 0")).await?;
+        let has_owner = schema.index_of(layout::FILE_ID).is_ok();
+        let what = if has_owner { "\"_file_id\", \"_row\"" } else { "1" };
+        let (_, mut batches) = query(format!("select {what} from {name}")).await?;
+        let mut total = 0;
+        let mut rows: BTreeMap<i64, (u64, RoaringTreemap)> = BTreeMap::new();
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|e| damaged(e.to_string()))?;
+            total += batch.num_rows() as u64;
+            if !has_owner {
+                continue;
+            }
+            let column = |i: usize| batch.column(i).as_primitive::<Int64Type>();
+            for (file, row) in column(0).iter().zip(column(1)) {
+                let (n, different) = rows.entry(file.unwrap_or(-1)).or_default();
+                *n += 1;
+                different.insert(row.unwrap_or(-1) as u64);
+            }
+        }
+        Ok(match has_owner {
+            true => Held::ByFile(
+                rows.into_iter().map(|(f, (n, rows))| (f, Rows { n, n_different: rows.len() })).collect(),
+            ),
+            false => Held::Total(total),
+        })
+    })
 }
 
 /// The table whose files fill this one, and whether this is its quarantine.

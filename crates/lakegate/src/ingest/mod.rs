@@ -28,6 +28,7 @@ use lakegate_domain::model::Dataset;
 use lakegate_domain::token::is_committed;
 use lakegate_domain::{Code, Failure, FileId, LaneName, Seq};
 use lakegate_lake::files::without_rows_of;
+use lakegate_lake::layout::FILE_ID;
 use lakegate_lake::log::{AddFile, Commit, TableLog, table_folder};
 use lakegate_lake::sink::{Sink, SinkOptions, align};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Outcome, TableRows};
@@ -84,28 +85,38 @@ pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
         spill: &ctx.spill,
         runtime: ctx.runtime.clone(),
         threads: ctx.threads,
+        held_bytes: (ctx.lake.memory_bytes / 8 * 3) as usize,
         transform_memory: (ctx.lake.memory_bytes / 2) as usize,
         loaded_at_us: now().0 * 1000,
         sink: sink_options(ctx, &[]),
     }
 }
 
-/// Brings claimed jobs into their tables. `park` is told of each file that
-/// waits for a person, `finish` of each batch that is committed; both are
-/// ledger transactions.
+/// The ledger's side of an ingest: each is one transaction.
+pub struct Desk<'a> {
+    /// A file waits for a person.
+    pub park: &'a dyn Fn(&Job, &Failure) -> Result<(), Failure>,
+    /// A batch is committed.
+    pub finish: &'a dyn Fn(&Done) -> Result<(), Failure>,
+}
+
+/// Brings claimed jobs into their tables. `done` tells what was finished, also
+/// where the rest meets a setback.
 pub fn ingest(
     ctx: &Context,
     dataset: &Arc<Dataset>,
     tables: &mut Tables,
     lane: &LaneName,
     jobs: Vec<Job>,
-    park: &dyn Fn(&Job, &Failure) -> Result<(), Failure>,
-    finish: &dyn Fn(&Done) -> Result<(), Failure>,
-) -> Result<Done, Setback> {
-    let mut all = Done::default();
+    desk: &Desk<'_>,
+    done: &mut Done,
+) -> Result<(), Setback> {
     let mut left = jobs;
+    // Once a commit failed by the fault of some file, each file goes alone.
+    let mut alone = false;
     while !left.is_empty() {
-        let batch = std::mem::take(&mut left);
+        let rest = if alone { left.split_off(1) } else { Vec::new() };
+        let batch = std::mem::replace(&mut left, rest);
         let env = env(ctx, dataset);
         if batch.iter().any(|j| !j.replaces.is_empty()) {
             ctx.runtime.block_on(tables.open_existing())?;
@@ -116,38 +127,102 @@ pub fn ingest(
             is_committed(log.token(lane), job.seq)
         };
         let mut prepared = prepare(&env, tables, batch, &skip)?;
-        left = std::mem::take(&mut prepared.left);
+        left.splice(0..0, std::mem::take(&mut prepared.left));
         guard_volume(ctx, dataset, &mut prepared)?;
         ctx.failpoints.pass(failpoint::CHECKED);
 
         for (job, failure) in std::mem::take(&mut prepared.failed) {
-            let partly = tables.iter_mut().any(|(_, t)| is_committed(t.log.token(lane), job.seq));
-            if partly || verdict(failure.code, job.attempts + 1) != Verdict::Park {
-                return Err(Setback { failure, job: Some(Box::new(job)) });
-            }
-            park(&job, &failure)?;
-            ctx.failpoints.pass(failpoint::PARKED);
-            all.parked.push((job, failure));
+            refuse(ctx, dataset, tables, lane, job, failure, desk, done)?;
         }
         if prepared.files.is_empty() {
             continue;
         }
-        let mut done = Done { outcomes: outcomes(dataset, &prepared.files), ..Done::default() };
-        done.commits = commit(ctx, dataset, tables, lane, prepared)?;
+        let jobs: Vec<Job> = prepared.files.iter().map(|(job, _)| job.clone()).collect();
+        let mut now_done = Done { outcomes: outcomes(dataset, &prepared.files), ..Done::default() };
+        match commit(ctx, dataset, tables, lane, prepared) {
+            Ok(commits) => now_done.commits = commits,
+            // The storage is well: it is what a file holds that cannot be written.
+            Err(failure) if verdict(failure.code, 1) == Verdict::Park => {
+                tables.forget();
+                match <[Job; 1]>::try_from(jobs) {
+                    Ok([job]) => refuse(ctx, dataset, tables, lane, job, failure, desk, done)?,
+                    Err(jobs) => {
+                        alone = true;
+                        left.splice(0..0, jobs);
+                    }
+                }
+                continue;
+            }
+            Err(failure) => return Err(failure.into()),
+        }
         ctx.failpoints.pass(failpoint::UNFINISHED);
-        finish(&done)?;
+        (desk.finish)(&now_done)?;
         ctx.failpoints.pass(failpoint::FINISHED);
-        all.outcomes.extend(done.outcomes);
-        all.commits.extend(done.commits);
+        done.outcomes.extend(now_done.outcomes);
+        done.commits.extend(now_done.commits);
     }
-    Ok(all)
+    Ok(())
+}
+
+/// Parks a file that failed, once no table holds rows of it: an earlier attempt
+/// may have committed some before it was killed.
+#[allow(clippy::too_many_arguments, reason = "one step of `ingest`, with what that has in hand")]
+fn refuse(
+    ctx: &Context,
+    dataset: &Dataset,
+    tables: &mut Tables,
+    lane: &LaneName,
+    job: Job,
+    failure: Failure,
+    desk: &Desk<'_>,
+    done: &mut Done,
+) -> Result<(), Setback> {
+    if verdict(failure.code, job.attempts + 1) != Verdict::Park {
+        return Err(Setback { failure, job: Some(Box::new(job)) });
+    }
+    ctx.runtime.block_on(tables.open_existing())?;
+    let held: Vec<&mut TableLog> = tables
+        .iter_mut()
+        .flat_map(|(_, state)| [&mut state.log, &mut state.quarantine])
+        .filter(|log| is_committed(log.token(lane), job.seq))
+        .collect();
+    for log in held {
+        let has_owner = log.schema().is_some_and(|s| s.index_of(FILE_ID).is_ok());
+        if !has_owner || !job.replaces.is_empty() {
+            // Its rows cannot be told from others', or took the place of others.
+            return Err(Setback { failure, job: Some(Box::new(job)) });
+        }
+        take_out(ctx, dataset, log, job.file_id)?;
+    }
+    (desk.park)(&job, &failure)?;
+    ctx.failpoints.pass(failpoint::PARKED);
+    done.parked.push((job, failure));
+    Ok(())
+}
+
+/// Takes one file's rows out of a table, in a commit of its own.
+fn take_out(ctx: &Context, dataset: &Dataset, log: &mut TableLog, file: FileId) -> Result<(), Failure> {
+    let rewrite = ctx.runtime.block_on(without_rows_of(log, &[file], &sink_options(ctx, &[])))?;
+    if rewrite.removes.is_empty() {
+        return Ok(());
+    }
+    let commit = Commit {
+        operation: "DELETE",
+        adds: rewrite.adds,
+        removes: rewrite.removes,
+        data_change: true,
+        info: json!({ "dataset": dataset.name.to_string(), "parked": file.0 }),
+        ..Commit::default()
+    };
+    ctx.runtime.block_on(log.commit(&commit))?;
+    Ok(())
 }
 
 /// Holds back a file that is far smaller than what came before it.
 fn guard_volume(ctx: &Context, dataset: &Dataset, prepared: &mut Prepared) -> Result<(), Failure> {
-    let mut kept = Vec::with_capacity(prepared.files.len());
+    let mut kept: Vec<(Job, FileOut)> = Vec::with_capacity(prepared.files.len());
     for (job, out) in std::mem::take(&mut prepared.files) {
-        match volume_failure(ctx, dataset, &job, &out)? {
+        match volume_failure(ctx, dataset, &job, &out, &kept)? {
             Some(failure) => prepared.failed.push((job, failure)),
             None => kept.push((job, out)),
         }
@@ -174,6 +249,7 @@ fn volume_failure(
     dataset: &Dataset,
     job: &Job,
     out: &FileOut,
+    before_it: &[(Job, FileOut)],
 ) -> Result<Option<Failure>, Failure> {
     if job.accepted_volume {
         return Ok(None);
@@ -196,7 +272,11 @@ fn volume_failure(
     }
     if let Some(share) = dataset.volume.file {
         for (table, t) in &out.tables {
-            let mut past = ctx.block(ctx.store.committed_row_counts(&dataset.name, table, GUARD_FILES))?;
+            // Those of its own batch come first: they are the newest.
+            let in_batch = before_it.iter().rev().filter_map(|(_, out)| out.tables.get(table));
+            let mut past: Vec<u64> = in_batch.map(|t| t.counts.n_read).collect();
+            past.extend(ctx.block(ctx.store.committed_row_counts(&dataset.name, table, GUARD_FILES))?);
+            past.truncate(GUARD_FILES as usize);
             if past.len() < GUARD_AT_LEAST {
                 continue;
             }
@@ -277,7 +357,7 @@ fn commit(
     tables: &mut Tables,
     lane: &LaneName,
     mut prepared: Prepared,
-) -> Result<Vec<CommitRecord>, Setback> {
+) -> Result<Vec<CommitRecord>, Failure> {
     let mut records = Vec::new();
     let seqs: Vec<Seq> = prepared.files.iter().map(|(j, _)| j.seq).collect();
     let highest = seqs.iter().copied().max().unwrap_or(Seq(0));

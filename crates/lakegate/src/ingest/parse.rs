@@ -23,6 +23,22 @@ impl Rows {
             Rows::Typed(b) => b.num_rows(),
         }
     }
+
+    /// What the rows take in memory: text and where each cell is in it, or arrays.
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Rows::Text(t) => t.text.len() + t.side.len() + t.names.len() * t.n_rows * size_of::<Cell>(),
+            Rows::Typed(b) => b.get_array_memory_size(),
+        }
+    }
+
+    /// The columns' names as the file has them.
+    pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Rows::Text(t) => Box::new(t.names.iter().map(String::as_str)),
+            Rows::Typed(b) => Box::new(b.schema_ref().fields().iter().map(|f| f.name().as_str())),
+        }
+    }
 }
 
 /// A batch of one file's rows on their way to a table.
@@ -80,14 +96,6 @@ fn no_table(dataset: &Dataset, what: &str) -> Failure {
         Code::NoTable,
         format!("{what}: no table of {} takes it; its tables are {}", dataset.name, known.join(", ")),
     )
-}
-
-/// What a chunk takes in memory.
-pub fn size_bytes(chunk: &Chunk) -> usize {
-    match &chunk.payload {
-        Payload::Text(t) => t.size_bytes(),
-        Payload::Typed(b) => b.get_array_memory_size(),
-    }
 }
 
 /// Parses a chunk and adds the file's constants. The costly part of reading;

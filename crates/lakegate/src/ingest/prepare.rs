@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 
-use lakegate_domain::model::Dataset;
+use lakegate_domain::model::{Dataset, Empty};
 use lakegate_domain::{Code, Failure};
 use lakegate_format::conform::Conformed;
 use lakegate_format::open::{self, Chunk, Reader, Source};
@@ -22,16 +22,16 @@ use tokio::runtime::Handle;
 
 use super::fold::{FileFacts, FileFold, Ready, conform_rows};
 use super::outcome::FileOut;
-use super::parse::{self, Parsed, Rows};
+use super::parse::{self, Parsed};
 use super::sinks::Sinks;
 use super::tables::{Tables, View};
 
 /// A file larger than this is read alone, chunk by chunk.
 pub const STREAM_OVER_BYTES: u64 = 8 << 20;
-/// Text held by one batch of small files.
-const HELD_BYTES: usize = 96 << 20;
 /// How many first files of a lane a new table is inferred from.
 const SAMPLE_FILES: usize = 20;
+
+const NO_ROWS: &str = "the file has not a single row, at most a header";
 
 /// Whether a table, or the quarantine beside it, holds a job's rows already.
 pub type Skip<'a> = dyn Fn(&mut Tables, &str, bool, &Job) -> bool + Sync + 'a;
@@ -44,6 +44,8 @@ pub struct Env<'a> {
     pub spill: &'a Path,
     pub runtime: Handle,
     pub threads: usize,
+    /// What the rows of one batch of small files may take as they are read.
+    pub held_bytes: usize,
     pub transform_memory: usize,
     pub loaded_at_us: i64,
     pub sink: SinkOptions,
@@ -67,6 +69,23 @@ impl Env<'_> {
         FileFold::new(self.dataset, view, self.facts(job), self.loaded_at_us, self.runtime.clone(), limits)
     }
 
+    fn empty(&self, what: &str) -> Failure {
+        Failure::new(
+            Code::NoRecords,
+            format!("{what}; where such files are normal, say `empty: accept` in the dataset's file"),
+        )
+    }
+
+    /// What a file came to that may have no rows: by the dataset's rule it is
+    /// nobody's concern or this failure.
+    fn accept_empty(&self, read: Result<FileOut, Failure>) -> Result<FileOut, Failure> {
+        match (read, self.dataset.empty) {
+            (Ok(out), Empty::Park) if out.n_read() == 0 => Err(self.empty(NO_ROWS)),
+            (Err(f), Empty::Accept) if f.code == Code::NoRecords => Ok(FileOut::default()),
+            (read, _) => read,
+        }
+    }
+
     /// Opens a file's reader over its raw bytes.
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
         // Proved to be the bytes that landed: a hard-linked file may have been
@@ -76,7 +95,7 @@ impl Env<'_> {
             RawBytes::File(path) => Source::File(path),
         };
         if job.size_bytes == 0 {
-            return Err(Failure::new(Code::NoRecords, "the file is empty: it has no bytes at all"));
+            return Err(self.empty("the file is empty: it has no bytes at all"));
         }
         let name = job.path.rsplit('/').next().unwrap_or(&job.path);
         Ok(open::open(source, name, &self.dataset.read, self.spill)?)
@@ -117,19 +136,19 @@ pub fn prepare(
         return stream(env, tables, jobs.remove(0), skip);
     }
     let held = AtomicUsize::new(0);
-    let parsed = each(env.threads, &jobs, |job| parse_whole(env, job, &held));
+    let parsed = each(env.threads, &jobs, |job| caught(|| parse_whole(env, job, &held)));
     // The first file that did not fit is where this batch ends.
     if let Some(at) = parsed.iter().position(|p| matches!(p, Ok(None))) {
         if at == 0 {
             let left = jobs.split_off(1);
             drop(parsed);
             let mut prepared = stream(env, tables, jobs.remove(0), skip)?;
-            prepared.left = left;
+            prepared.left.extend(left);
             return Ok(prepared);
         }
         let left = jobs.split_off(at);
         let mut prepared = whole(env, tables, jobs, parsed.into_iter().take(at).collect())?;
-        prepared.left = left;
+        prepared.left.extend(left);
         return Ok(prepared);
     }
     whole(env, tables, jobs, parsed)
@@ -147,32 +166,63 @@ fn whole(
     let mut good: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(jobs.len());
     for (job, parsed) in jobs.into_iter().zip(parsed) {
         match parsed {
-            Ok(p) => good.push((job, p.unwrap_or_default())),
-            Err(f) => prepared.failed.push((job, f)),
+            Ok(p) => {
+                let p = p.unwrap_or_default();
+                // Before its header says what a new table's columns are.
+                if env.dataset.empty == Empty::Park && p.iter().all(|p| p.rows.n_rows() == 0) {
+                    prepared.failed.push((job, env.empty(NO_ROWS)));
+                } else {
+                    good.push((job, p));
+                }
+            }
+            Err(f) => match env.accept_empty(Err(f)) {
+                Ok(out) => prepared.files.push((job, out)),
+                Err(f) => prepared.failed.push((job, f)),
+            },
         }
     }
-    let mut seen: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(good.len());
-    let samples: Vec<Vec<Parsed>> = good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect();
+    // Most files tell nothing new; the few that do are looked at in order.
+    let known = tables.view();
+    let news = each(env.threads, &good, |(_, parsed)| {
+        parsed.iter().any(|p| known.tables.get(&p.table).is_none_or(|t| t.is_news(&p.rows)))
+    });
+    let saved = tables.save();
+    let mut seen: Vec<(Job, Vec<Parsed>, bool)> = Vec::with_capacity(good.len());
+    let samples: Vec<Vec<Parsed>> = match news.contains(&true) {
+        true => good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect(),
+        false => Vec::new(),
+    };
     let samples: Vec<&[Parsed]> = samples.iter().map(Vec::as_slice).collect();
-    for (job, parsed) in good {
-        match env.runtime.block_on(tables.see(&parsed, &samples)) {
-            Ok(()) => seen.push((job, parsed)),
+    for ((job, parsed), news) in good.into_iter().zip(news) {
+        match if news { env.runtime.block_on(tables.see(&parsed, &samples)) } else { Ok(()) } {
+            Ok(()) => seen.push((job, parsed, news)),
             Err(f) => prepared.failed.push((job, f)),
         }
     }
     let view = tables.view();
     let work: Vec<Mutex<Option<Vec<Parsed>>>> =
-        seen.iter_mut().map(|(_, p)| Mutex::new(Some(std::mem::take(p)))).collect();
+        seen.iter_mut().map(|(_, p, _)| Mutex::new(Some(std::mem::take(p)))).collect();
     let indices: Vec<usize> = (0..seen.len()).collect();
     let outs = each(env.threads, &indices, |&i| {
         let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
-        fold_whole(env, &view, &seen[i].0, parsed)
+        caught(|| fold_whole(env, &view, &seen[i].0, parsed))
     });
-    for ((job, _), out) in seen.into_iter().zip(outs) {
+    let learned_from_failed = outs.iter().zip(&seen).any(|(out, (.., news))| out.is_err() && *news);
+    if learned_from_failed {
+        // The others are read again, without what the failed files said of the
+        // tables' columns.
+        tables.restore(saved);
+    }
+    for ((job, _, _), out) in seen.into_iter().zip(outs) {
         match out {
-            Ok(out) => prepared.files.push((job, out)),
             Err(f) => prepared.failed.push((job, f)),
+            Ok(_) if learned_from_failed => prepared.left.push(job),
+            Ok(out) => prepared.files.push((job, out)),
         }
+    }
+    if learned_from_failed {
+        prepared.left.extend(prepared.files.drain(..).map(|(job, _)| job));
+        prepared.left.sort_by_key(|job| job.seq);
     }
     Ok(prepared)
 }
@@ -205,18 +255,31 @@ fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + 
     all.into_iter().map(|(_, r)| r).collect()
 }
 
+/// A panic of a reader, or of a library below it, is that file's failure.
+fn caught<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(Failure::new(Code::Bug, format!("reading the file panicked: {what}")))
+    })
+}
+
 /// Reads a whole file; `None` where it does not fit beside the others.
 fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
     let constants = parse::constants(env.dataset, &job.groups);
     let mut parsed = Vec::new();
     for chunk in env.open(job)? {
         let chunk = chunk?;
-        let size = parse::size_bytes(&chunk);
-        if held.fetch_add(size, Ordering::Relaxed) + size > HELD_BYTES {
+        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
+        let rows = parse::parse(chunk, table, &constants)?;
+        let size = rows.rows.size_bytes();
+        if held.fetch_add(size, Ordering::Relaxed) + size > env.held_bytes {
             return Ok(None);
         }
-        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
-        parsed.push(parse::parse(chunk, table, &constants)?);
+        parsed.push(rows);
     }
     Ok(Some(parsed))
 }
@@ -243,26 +306,47 @@ fn fold_whole(env: &Env<'_>, view: &View, job: &Job, parsed: Vec<Parsed>) -> Res
 struct Worked {
     parsed: Parsed,
     conformed: Option<Conformed>,
+    /// Whether the rows tell something of the table's columns that the view did
+    /// not know.
+    is_news: bool,
+}
+
+/// What one reading of a large file came to.
+enum Streamed {
+    Whole(FileOut),
+    /// A column became wider on the way: what was written has the old type.
+    Again,
 }
 
 /// Reads one large file. Its rows are in data files when this returns; nothing
 /// names those before the commit.
 fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Result<Prepared, Failure> {
     let mut prepared = Prepared::default();
-    let mut sinks = Sinks::new(env);
-    match stream_rows(env, tables, &job, skip, &mut sinks) {
-        Ok(out) => {
-            let (streamed, quarantine) = sinks.finish()?;
-            prepared.streamed = streamed;
-            prepared.streamed_quarantine = quarantine;
-            prepared.files.push((job, out));
-        }
-        Err(failure) => {
-            sinks.abandon();
-            prepared.failed.push((job, failure));
+    loop {
+        let mut sinks = Sinks::new(env);
+        let saved = tables.save();
+        match caught(|| stream_rows(env, tables, &job, skip, &mut sinks)) {
+            // A column widens once: this ends.
+            Ok(Streamed::Again) => sinks.abandon(),
+            Ok(Streamed::Whole(out)) if out.n_read() > 0 || env.dataset.empty == Empty::Accept => {
+                let (streamed, quarantine) = sinks.finish()?;
+                prepared.streamed = streamed;
+                prepared.streamed_quarantine = quarantine;
+                prepared.files.push((job, out));
+                return Ok(prepared);
+            }
+            other => {
+                sinks.abandon();
+                tables.restore(saved);
+                let read = other.map(|_| FileOut::default());
+                match env.accept_empty(read) {
+                    Ok(out) => prepared.files.push((job, out)),
+                    Err(failure) => prepared.failed.push((job, failure)),
+                }
+                return Ok(prepared);
+            }
         }
     }
-    Ok(prepared)
 }
 
 fn stream_rows(
@@ -271,7 +355,7 @@ fn stream_rows(
     job: &Job,
     skip: &Skip<'_>,
     sinks: &mut Sinks,
-) -> Result<FileOut, Failure> {
+) -> Result<Streamed, Failure> {
     let started = std::time::Instant::now();
     let constants = parse::constants(env.dataset, &job.groups);
     let mut reader = env.open(job)?;
@@ -285,12 +369,14 @@ fn stream_rows(
     }
     let mut fold = env.fold(job, tables.view());
     let mut grown_since = false;
+    let n_widened = tables.n_widened();
 
     let (chunk_in, chunk_out) = sync_channel::<(usize, Chunk)>(env.threads * 2);
     let (work_in, work_out) = sync_channel::<(usize, Result<Worked, Failure>)>(env.threads * 2);
-    let chunk_out = Mutex::new(chunk_out);
+    // Owned by the workers alone: when they have ended, the reader sees it.
+    let chunk_out = Arc::new(Mutex::new(chunk_out));
     let worker_view = tables.view();
-    let out = std::thread::scope(|scope| -> Result<FileOut, Failure> {
+    let out = std::thread::scope(|scope| -> Result<Option<FileOut>, Failure> {
         let errors = work_in.clone();
         scope.spawn(move || {
             for (index, chunk) in reader.enumerate() {
@@ -309,7 +395,7 @@ fn stream_rows(
         });
         for _ in 0..env.threads {
             let (chunk_out, work_in, constants, worker_view) =
-                (&chunk_out, work_in.clone(), &constants, &worker_view);
+                (chunk_out.clone(), work_in.clone(), &constants, &worker_view);
             scope.spawn(move || {
                 loop {
                     let next = chunk_out.lock().expect("a reader's panic is a bug").recv();
@@ -321,7 +407,7 @@ fn stream_rows(
                 }
             });
         }
-        drop(work_in);
+        drop((work_in, chunk_out));
         // On an early return the receiver goes first: workers and reader see a
         // closed channel and end, then the scope joins them.
         let work_out = work_out;
@@ -341,15 +427,17 @@ fn stream_rows(
             waiting.insert(index, worked);
             while let Some(worked) = waiting.remove(&next) {
                 next += 1;
-                let Worked { parsed, conformed } = worked?;
-                let before = tables.columns_of(&parsed.table);
-                let parsed = vec![parsed];
-                env.runtime.block_on(tables.see(&parsed, &[]))?;
-                let parsed = parsed.into_iter().next().expect("one");
-                let grown = tables.columns_of(&parsed.table) != before;
-                if grown {
-                    grown_since = true;
-                    fold.set_view(tables.view());
+                let Worked { parsed, conformed, is_news } = worked?;
+                if is_news {
+                    let before = tables.columns_of(&parsed.table);
+                    env.runtime.block_on(tables.see(std::slice::from_ref(&parsed), &[]))?;
+                    if tables.n_widened() != n_widened {
+                        return Ok(None);
+                    }
+                    if tables.columns_of(&parsed.table) != before {
+                        grown_since = true;
+                        fold.set_view(tables.view());
+                    }
                 }
                 // Once the table grew, what workers conformed under the first
                 // view may lack a column.
@@ -360,11 +448,11 @@ fn stream_rows(
         for ready in fold.rest()? {
             sinks.put(env, tables, job, ready, skip)?;
         }
-        fold.finish()
+        fold.finish().map(Some)
     });
-    let mut out = out?;
+    let Some(mut out) = out? else { return Ok(Streamed::Again) };
     out.duration_ms = started.elapsed().as_millis() as u64;
-    Ok(out)
+    Ok(Streamed::Whole(out))
 }
 
 fn work(
@@ -376,20 +464,12 @@ fn work(
 ) -> Result<Worked, Failure> {
     let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
     let parsed = parse::parse(chunk, table, constants)?;
-    let conformed = match view.tables.get(&parsed.table) {
+    let known = view.tables.get(&parsed.table);
+    let is_news = known.is_none_or(|t| t.is_news(&parsed.rows));
+    let conformed = match known {
         // A failure is found again in order, where the row's number is known.
-        Some(t) if t.config.transform.is_none() && !unknown(t, &parsed.rows) => {
-            conform_rows(&t.plan, &parsed.rows, 1).ok()
-        }
+        Some(t) if !is_news => conform_rows(&t.plan, &parsed.rows, 1).ok(),
         _ => None,
     };
-    Ok(Worked { parsed, conformed })
-}
-
-fn unknown(table: &super::tables::TableView, rows: &Rows) -> bool {
-    let known = |n: &str| table.plan.targets.iter().any(|t| t.spec.source() == n);
-    match rows {
-        Rows::Text(t) => !t.names.iter().all(|n| known(n)),
-        Rows::Typed(b) => !b.schema_ref().fields().iter().all(|f| known(f.name())),
-    }
+    Ok(Worked { parsed, conformed, is_news })
 }

@@ -10,17 +10,22 @@ use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail,
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
-use lakegate_format::typed_conform::delta_type;
+use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
+use lakegate_lake::files::widen;
 use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
+use lakegate_lake::sink::SinkOptions;
 
 use super::parse::{Parsed, Rows};
 
 /// Rows per chunk that inference looks at.
 const LOOK_ROWS: usize = 2000;
+/// A larger table is not rewritten because an inferred column becomes wider.
+const WIDEN_AT_MOST_BYTES: u64 = 2 << 30;
 
 /// One table: its configuration, its log and its columns.
+#[derive(Clone)]
 pub struct TableState {
     pub config: Table,
     pub log: TableLog,
@@ -35,6 +40,9 @@ pub struct TableState {
     pub anew: bool,
     /// Whether a file's columns were looked at already.
     seen: bool,
+    /// Columns that stay integers although doubles came: the table is too large
+    /// to be rewritten, or a double would round what it holds.
+    stay_int: Vec<String>,
 }
 
 /// The tables of a dataset, opened as files need them.
@@ -45,7 +53,14 @@ pub struct Tables {
     /// Take no account of the stored columns: everything is about to be rebuilt.
     anew: bool,
     open: BTreeMap<String, TableState>,
+    /// How often a column became wider: what was conformed before is outdated.
+    n_widened: usize,
+    /// How data files are rewritten; `None` where none is.
+    sink: Option<SinkOptions>,
 }
+
+/// What was known of the tables before files were looked at.
+pub struct Saved(BTreeMap<String, TableState>);
 
 /// What workers see of the tables: immutable, shared, replaced when a table grows.
 #[derive(Clone, Default)]
@@ -57,17 +72,70 @@ pub struct TableView {
     pub config: Table,
     pub plan: Plan,
     pub checks: Arc<Checks>,
+    /// No file's columns were looked at yet, and there is no table to tell them.
+    fresh: bool,
+    stay_int: Vec<String>,
+}
+
+impl TableView {
+    /// Whether rows tell something of the table's columns that it does not know
+    /// yet: a column, or a double where integers were inferred.
+    pub fn is_news(&self, rows: &Rows) -> bool {
+        self.fresh
+            || self.config.transform.is_some()
+            || rows.names().any(|n| !self.plan.targets.iter().any(|t| t.spec.source() == n))
+            || !drifting(&self.plan, &self.config, &self.stay_int, rows).is_empty()
+    }
+}
+
+/// Inferred integer columns in which rows hold a number that is not whole.
+fn drifting(plan: &Plan, config: &Table, stay_int: &[String], rows: &Rows) -> Vec<String> {
+    let may = |t: &&Target| {
+        !t.declared
+            && t.data_type.is_signed_integer()
+            && t.spec.kind.is_none()
+            && !config.partition_by.iter().any(|p| p.column_name() == t.spec.name)
+            && !stay_int.contains(&t.spec.name)
+    };
+    plan.targets
+        .iter()
+        .filter(may)
+        .filter(|t| match rows {
+            Rows::Text(batch) => batch
+                .names
+                .iter()
+                .position(|n| n == t.spec.source())
+                .is_some_and(|at| infer::has_float(batch, at, &plan.nulls)),
+            Rows::Typed(batch) => {
+                batch.column_by_name(t.spec.source()).is_some_and(|a| typed_conform::has_float(a))
+            }
+        })
+        .map(|t| t.spec.name.clone())
+        .collect()
 }
 
 impl Tables {
+    /// Tables that are only looked at: nothing stored is rewritten.
     pub fn new(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
         let lanes = vec![LaneName::ingest(&dataset.name), LaneName::replay(&dataset.name)];
-        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new() }
+        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new(), n_widened: 0, sink: None }
+    }
+
+    /// Tables whose data files are rewritten, as `sink` says, where a column
+    /// becomes wider.
+    pub fn live(dataset: Arc<Dataset>, storage: PathBuf, sink: SinkOptions) -> Self {
+        Self { sink: Some(sink), ..Self::new(dataset, storage) }
     }
 
     /// For a rebuild: columns are inferred and laid out as if there were no table.
     pub fn anew(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
         Self { anew: true, ..Self::new(dataset, storage) }
+    }
+
+    /// How often a column became wider. Rows conformed before a change are of
+    /// another type than the table: whoever holds some conforms them again.
+    pub fn n_widened(&self) -> usize {
+        self.n_widened
     }
 
     pub fn get_mut(&mut self, table: &str) -> Option<&mut TableState> {
@@ -165,6 +233,7 @@ impl Tables {
             grown,
             anew: stored.is_none(),
             seen: false,
+            stay_int: Vec::new(),
         };
         // Expectations may name columns that are not inferred yet.
         if !state.anew {
@@ -173,41 +242,79 @@ impl Tables {
         Ok(state)
     }
 
+    /// What is known now, for [`Tables::restore`].
+    pub fn save(&self) -> Saved {
+        Saved(self.open.clone())
+    }
+
+    /// Takes back what was learned since `saved`: a file that fails tells nothing
+    /// of its tables' columns.
+    pub fn restore(&mut self, saved: Saved) {
+        let now = std::mem::replace(&mut self.open, saved.0);
+        // A commit since then is in the log, whatever came of the file: such a
+        // table is read again when it is needed.
+        self.open.retain(|name, before| {
+            now.get(name).is_some_and(|now| now.log.version() == before.log.version())
+        });
+    }
+
+    /// Forgets what is known: the logs have to be read again.
+    pub fn forget(&mut self) {
+        self.open.clear();
+    }
+
     /// Takes account of a file's columns: opens its tables, infers what is not
     /// known yet, and by the table's rule adds what is new. `samples` are more
-    /// files that a table that does not exist yet is inferred from.
+    /// files that a table that does not exist yet is inferred from. Where it
+    /// fails nothing was learned.
     pub async fn see(&mut self, file: &[Parsed], samples: &[&[Parsed]]) -> Result<(), Failure> {
         let mut names: Vec<&str> = file.iter().map(|p| p.table.as_str()).collect();
+        names.sort_unstable();
         names.dedup();
+        for name in &names {
+            self.open(name).await?;
+        }
+        let saved = self.save();
         for name in names {
-            let fresh = {
-                let state = self.open(name).await?;
-                state.anew && !state.seen
-            };
-            let mut parts: Vec<&Parsed> = file.iter().filter(|p| p.table == name).collect();
-            if fresh {
-                parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
+            let mut seen = self.see_table(name, file, samples).await;
+            if seen.is_err() && !samples.is_empty() {
+                // It may be another file that has the fault.
+                self.open.insert(name.to_string(), saved.0[name].clone());
+                seen = self.see_table(name, file, &[]).await;
             }
-            let state = self.open.get_mut(name).expect("opened above");
-            let output = match &state.config.transform {
-                Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
-                None => None,
-            };
-            state.seen = true;
-            let before = state.plan.targets.len();
-            state.add_columns(&parts, output.as_ref(), fresh);
-            conform::check_names(&state.plan).map_err(Failure::from)?;
-            // A partition column that no file has is this file's failure, here,
-            // and not the commit's.
-            if let Err(f) = state.schema() {
-                state.plan.targets.truncate(before);
-                state.seen = !fresh;
+            if let Err(f) = seen {
+                self.restore(saved);
                 return Err(f);
             }
-            if state.plan.targets.len() != before || fresh {
-                state.grown |= state.plan.targets.len() != before;
-                state.compile_checks().await?;
-            }
+        }
+        Ok(())
+    }
+
+    async fn see_table(&mut self, name: &str, file: &[Parsed], samples: &[&[Parsed]]) -> Result<(), Failure> {
+        let state = self.open.get_mut(name).expect("opened by see");
+        let fresh = state.anew && !state.seen;
+        let mut parts: Vec<&Parsed> = file.iter().filter(|p| p.table == name).collect();
+        if fresh {
+            parts.extend(samples.iter().flat_map(|s| s.iter()).filter(|p| p.table == name));
+        }
+        let output = match &state.config.transform {
+            Some(sql) => Some(super::fold::transform_output(&self.dataset, sql, &parts).await?),
+            None => None,
+        };
+        state.seen = true;
+        let before = state.plan.targets.len();
+        state.add_columns(&parts, output.as_ref(), fresh);
+        conform::check_names(&state.plan).map_err(Failure::from)?;
+        // A partition column that no file has, or a type that has no place in a
+        // table, is this file's failure, here, and not the commit's.
+        let schema = state.schema()?;
+        lakegate_lake::log::check_schema(&schema)?;
+        if state.plan.targets.len() != before || fresh {
+            state.grown |= state.plan.targets.len() != before;
+            state.compile_checks().await?;
+        }
+        if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
+            self.n_widened += 1;
         }
         Ok(())
     }
@@ -229,6 +336,8 @@ impl Tables {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
                             checks: s.checks.clone(),
+                            fresh: s.anew && !s.seen,
+                            stay_int: s.stay_int.clone(),
                         }),
                     )
                 })
@@ -275,6 +384,45 @@ impl TableState {
         let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
         self.checks = Arc::new(Checks::compile(&self.config.expect, &columns, self.plan.schema()).await?);
         Ok(())
+    }
+
+    /// Makes doubles of the inferred integer columns in which `parts` hold one.
+    /// Rows that the table holds already are rewritten at once, in a commit of
+    /// its own; without a `sink` only the plan changes.
+    async fn widen(&mut self, parts: &[&Parsed], sink: Option<&SinkOptions>) -> Result<bool, Failure> {
+        let mut columns: Vec<String> = Vec::new();
+        for part in parts {
+            columns.extend(drifting(&self.plan, &self.config, &self.stay_int, &part.rows));
+        }
+        columns.sort();
+        columns.dedup();
+        columns.retain(|c| !self.log.partition_columns().contains(c));
+        if columns.is_empty() {
+            return Ok(false);
+        }
+        let stored: Vec<String> = columns
+            .iter()
+            .filter(|c| self.log.schema().is_some_and(|s| s.index_of(c).is_ok()))
+            .cloned()
+            .collect();
+        if let Some(sink) = sink
+            && !stored.is_empty()
+            && widen(&mut self.log, &stored, WIDEN_AT_MOST_BYTES, sink).await?.is_none()
+        {
+            tracing::warn!(
+                table = %self.log.name,
+                columns = stored.join(", "),
+                "doubles came where integers were inferred; the table is too large to be rewritten or holds \
+                 integers that a double would round, so they go to `_rescued`: declare the columns and replay"
+            );
+            self.stay_int.extend(columns);
+            return Ok(false);
+        }
+        for t in self.plan.targets.iter_mut().filter(|t| columns.contains(&t.spec.name)) {
+            t.data_type = DataType::Float64;
+        }
+        self.compile_checks().await?;
+        Ok(true)
     }
 
     fn add_columns(&mut self, parts: &[&Parsed], output: Option<&SchemaRef>, fresh: bool) {

@@ -254,3 +254,26 @@ fn a_second_process_says_who_holds_the_lake() {
     lake.run();
     lake.prove();
 }
+
+#[test]
+fn a_file_that_can_no_longer_be_read_is_parked_without_the_rows_it_left() {
+    // Killed when the first of two tables is committed, then made unreadable.
+    let reads = "read: { archive: { members: { a: { member: 'a\\.csv', csv: {} }, b: { member: 'b\\.csv', csv: {} } } } }\n";
+    let broken = reads.replace("b\\.csv', csv: {}", "b\\.csv', ndjson: {}");
+    let lake = TestLake::with("t", reads);
+    lake.land("landing/ops/t/0.zip", zip(&[("a.csv", b"x\n0\n"), ("b.csv", b"y\n0\n")]));
+    lake.run();
+    lake.land("landing/ops/t/1.zip", zip(&[("a.csv", b"x\n1\n"), ("b.csv", b"y\n1\n")]));
+    assert!(lake.killed_at("committed", &["run"]).was_killed());
+    assert_eq!(lake.lines("select x from ops.t.a order by x"), ["0", "1"], "half of it is there");
+    lake.dataset("t", &broken);
+    lake.run_with_findings();
+    assert_eq!(lake.lines("select x from ops.t.a"), ["0"], "and gone when the file is parked");
+    lake.prove();
+    lake.dataset("t", reads);
+    lake.lakegate(&["redrive", "--all"]).is(DONE);
+    lake.run();
+    assert_eq!(lake.lines("select x from ops.t.a order by x"), ["0", "1"]);
+    assert_eq!(lake.lines("select y from ops.t.b order by y"), ["0", "1"]);
+    lake.prove();
+}

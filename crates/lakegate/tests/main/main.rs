@@ -2,6 +2,7 @@
 //! `lakegate sql`, as people do. One test binary, so that there is one link.
 
 mod bad_input;
+mod columns;
 mod crash;
 mod lake;
 mod landing;

@@ -178,6 +178,28 @@ fn new_columns_and_misfits_follow_evolve() {
 }
 
 #[test]
+fn files_without_rows_are_parked_or_accepted_as_the_dataset_says() {
+    let lake = TestLake::with("t", "");
+    lake.land(&at("a.csv"), "n\n");
+    lake.land(&at("b.csv"), "");
+    lake.run_with_findings();
+    assert_eq!(lake.parked(), ["a.csv|LG107", "b.csv|LG107"]);
+    // A hollow file decides nothing of the columns.
+    lake.land(&at("c.csv"), "n\n5\n");
+    lake.run();
+    assert_eq!(lake.lines("select arrow_typeof(n), n from t"), ["Int64|5"]);
+
+    lake.dataset("t", "empty: accept\n");
+    lake.lakegate(&["redrive", "--all"]).is(DONE);
+    lake.run();
+    assert_eq!(
+        lake.lines("select path, state, n_rows from system.files order by path"),
+        ["a.csv|committed|0", "b.csv|committed|0", "c.csv|committed|1"]
+    );
+    lake.prove();
+}
+
+#[test]
 fn columns_are_renamed_typed_zoned_and_described() {
     let lake = loaded(
         "timezone: America/New_York
@@ -264,6 +286,15 @@ fn the_volume_guard_stops_and_asks() {
     lake.run_with_findings();
     assert_eq!(lake.parked(), ["thin.csv|LG503"]);
     lake.prove();
+    // However the files are batched.
+    for batch in [1, 1000] {
+        let lake = TestLake::new(&format!("batch: {{ files: {batch} }}\n"));
+        lake.dataset("t", "columns: { id: int }\nvolume_guard: { file: 20% }\n");
+        (0..6).for_each(|i| lake.land(&at(&format!("{i}.csv")), rows(50 + i)));
+        lake.land(&at("thin.csv"), rows(5));
+        lake.run_with_findings();
+        assert_eq!(lake.parked(), ["thin.csv|LG503"]);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
 use crate::config::scalars::{self, Expression};
 use crate::ids::{DatasetName, QUARANTINE_SUFFIX};
-use crate::model::{After, Dataset, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
+use crate::model::{After, Dataset, Empty, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
 
 /// SQL's own schema: a dataset of this name could not be queried.
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -93,6 +93,7 @@ pub(super) fn compile(
         after: keys.after.get().copied().unwrap_or(after),
         on_change: on_change(&keys, provenance, report),
         same_bytes: keys.same_bytes.get().copied().unwrap_or(SameBytes::Duplicate),
+        empty: keys.empty.get().copied().unwrap_or(Empty::Park),
         settle: keys.settle.or(settle),
         read,
         input,

@@ -10,7 +10,7 @@ use super::table::{ColumnDecl, TableKeys, TableRest};
 use crate::config::decode::{At, Decode, Named, Reporter, Slot, keyed, words};
 use crate::config::scalars::{Expression, Folder, Guard, Lapse, Name, Zone};
 use crate::config::yaml::{Content, Node};
-use crate::model::{After, OnChange, SameBytes, Scalar};
+use crate::model::{After, Empty, OnChange, SameBytes, Scalar};
 
 keyed! {
     /// One dataset: which files it takes, how they are read and what tables they become.
@@ -44,6 +44,9 @@ keyed! {
         on_change = "on_change": OnChange;
         /// What follows when known bytes come under a new name; `duplicate` where not given.
         same_bytes = "same_bytes": SameBytes;
+        /// What becomes of a file without a single row (no bytes, or a header alone); `park`
+        /// where not given.
+        empty = "empty": Empty;
         /// How long a file must not have changed before it is taken; `250ms`, but nothing for a
         /// feed, where not given.
         settle = "settle": Lapse;
@@ -135,6 +138,13 @@ words! { OnChange, "OnChange", "what follows a changed file":
     "append" => OnChange::Append;
     /// The new bytes are recorded, not loaded.
     "ignore" => OnChange::Ignore;
+}
+
+words! { Empty, "Empty", "what becomes of a file without rows":
+    /// It is parked: somebody should know.
+    "park" => Empty::Park;
+    /// It is committed with no rows: such files are normal here.
+    "accept" => Empty::Accept;
 }
 
 words! { SameBytes, "SameBytes", "what follows known bytes under a new name":

@@ -1,0 +1,252 @@
+//! Work until stopped. Nothing that fails ends it: a failure is told once,
+//! waited out, and tried again.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use lakegate_domain::failure::{Verdict, verdict};
+use lakegate_domain::{Code, Failure};
+use lakegate_land::{Nudge, Watcher};
+
+use super::{Observer, pause};
+use crate::context::Context;
+use crate::intake::{Intake, Round, landing_folders};
+use crate::reconcile::{self, Kinds};
+use crate::worker::Worker;
+
+/// How often zones are listed even though no event came.
+const LIST_EVERY: Duration = Duration::from_secs(10);
+/// How often upkeep looks whether there is something to compact.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often old data files and raw bytes are looked through.
+const CLEAN_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// Longest wait for a failure that nothing says will pass.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Says each warning once.
+struct Warnings<'a> {
+    say: &'a (dyn Fn(&str) + Sync),
+    said: Mutex<HashSet<String>>,
+}
+
+impl Warnings<'_> {
+    fn say(&self, warning: &str) {
+        if self.said.lock().expect("no holder panics").insert(warning.to_string()) {
+            (self.say)(warning);
+        }
+    }
+}
+
+/// Failures one after the other, and how long to wait after each.
+struct Trouble<'a> {
+    warnings: &'a Warnings<'a>,
+    n: u32,
+}
+
+impl Trouble<'_> {
+    /// The result of a step, or `None` after a failure was told and waited out.
+    /// A panic is such a failure too.
+    fn outlive<T>(&mut self, ctx: &Context, step: impl FnOnce() -> Result<T, Failure>) -> Option<T> {
+        let failure = match catch_unwind(AssertUnwindSafe(step)) {
+            Ok(Ok(done)) => {
+                self.n = 0;
+                return Some(done);
+            }
+            Ok(Err(failure)) => failure,
+            Err(panic) => Failure::new(Code::Bug, format!("a panic: {}", panic_text(&*panic))),
+        };
+        self.n += 1;
+        self.warnings.say(&format!("{failure}; it is tried again by itself"));
+        let wait = match verdict(failure.code, self.n) {
+            Verdict::Retry(wait) => wait,
+            Verdict::Park => Duration::from_secs(5).saturating_mul(self.n),
+        };
+        pause(ctx, wait.min(LONGEST_WAIT));
+        None
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// Works until the process is asked to stop. `observer` is told after each
+/// round in which something happened.
+pub fn up(ctx: &Context, observer: &dyn Observer, warn: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
+    let warnings = Warnings { say: warn, said: Mutex::default() };
+    let folders = landing_folders(&ctx.lake);
+    for folder in &folders {
+        if let Err(p) = lakegate_land::ensure(folder) {
+            warnings.say(&format!("{}: {}", p.path.display(), p.message));
+        }
+    }
+    let (watcher, nudges) = Watcher::start(&folders);
+    for p in watcher.problems() {
+        warnings.say(&format!(
+            "{}: {}; it is listed every {} s",
+            p.path.display(),
+            p.message,
+            LIST_EVERY.as_secs()
+        ));
+    }
+    let intake = Intake::new(ctx)?;
+    let taken = Mutex::new(Round::default());
+    let (accepted, more) = sync_channel::<()>(1);
+    std::thread::scope(|scope| {
+        let (taken, warnings) = (&taken, &warnings);
+        scope.spawn(move || take(ctx, intake, &nudges, taken, accepted, warnings));
+        work(ctx, &more, taken, observer, warnings);
+    });
+    Ok(())
+}
+
+/// The intake's side: looks when an event comes, and now and then anyway.
+fn take(
+    ctx: &Context,
+    mut intake: Intake,
+    nudges: &Receiver<Nudge>,
+    taken: &Mutex<Round>,
+    accepted: SyncSender<()>,
+    warnings: &Warnings<'_>,
+) {
+    let mut trouble = Trouble { warnings, n: 0 };
+    let mut hints = Hints::default();
+    while !ctx.stopping() {
+        let all = hints.listed.is_none_or(|l| l.elapsed() >= LIST_EVERY);
+        let zones = (!all).then_some(hints.touched.as_slice());
+        let round = trouble.outlive(ctx, || {
+            // A nudge that waits already says the same.
+            intake.round(ctx, &hints.renamed_in, None, zones, &|_| {
+                let _ = accepted.try_send(());
+            })
+        });
+        let Some(round) = round else {
+            // Nobody knows what was missed.
+            hints = Hints::default();
+            continue;
+        };
+        if all {
+            hints.listed = Some(Instant::now());
+        }
+        hints.renamed_in.clear();
+        hints.touched.clear();
+        round.warnings.iter().for_each(|w| warnings.say(w));
+        let wait = round.next.map_or(LIST_EVERY, |next| next.min(LIST_EVERY));
+        // A file that is still being written may be in any zone.
+        if round.n_waiting > 0 {
+            hints.listed = None;
+        }
+        if round.n_queued > 0 {
+            taken.lock().expect("no holder panics").add(round);
+            let _ = accepted.try_send(());
+        }
+        hints.gather(ctx, nudges, wait);
+    }
+}
+
+/// What events said since the last round.
+#[derive(Default)]
+struct Hints {
+    renamed_in: HashSet<PathBuf>,
+    touched: Vec<PathBuf>,
+    /// When every zone was listed last; `None` where that is due.
+    listed: Option<Instant>,
+}
+
+impl Hints {
+    /// Waits for an event, at most for `wait`.
+    fn gather(&mut self, ctx: &Context, nudges: &Receiver<Nudge>, wait: Duration) {
+        let until = Instant::now() + wait;
+        while !ctx.stopping() {
+            let left = until.saturating_duration_since(Instant::now());
+            match nudges.recv_timeout(left.min(Duration::from_millis(100))) {
+                Ok(nudge) => {
+                    self.note(nudge);
+                    while let Ok(more) = nudges.try_recv() {
+                        self.note(more);
+                    }
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return pause(ctx, left),
+            }
+        }
+    }
+
+    fn note(&mut self, nudge: Nudge) {
+        match nudge {
+            Nudge::At { path, renamed_in: complete } => {
+                if complete {
+                    self.renamed_in.insert(path.clone());
+                }
+                self.touched.push(path);
+            }
+            Nudge::ListAll => self.listed = None,
+        }
+    }
+}
+
+/// The worker's side: brings accepted files into tables, and looks after those
+/// when there is time.
+fn work(
+    ctx: &Context,
+    more: &Receiver<()>,
+    taken: &Mutex<Round>,
+    observer: &dyn Observer,
+    warnings: &Warnings<'_>,
+) {
+    let mut worker = Worker::default();
+    let mut trouble = Trouble { warnings, n: 0 };
+    let mut upkept = Instant::now();
+    let mut cleaned = Instant::now();
+    while !ctx.stopping() {
+        let Some(worked) = trouble.outlive(ctx, || worker.drain(ctx, None, &|_| {})) else {
+            // What is known of the tables may be what the failure left.
+            worker.forget();
+            continue;
+        };
+        if let Some(failure) = &worked.setback {
+            warnings.say(&format!("{failure}; it is tried again by itself"));
+        }
+        let round = std::mem::take(&mut *taken.lock().expect("no holder panics"));
+        if round.n_queued > 0 || worked.n_committed > 0 || !worked.parked.is_empty() {
+            observer.progress(&round, &worked);
+        }
+        if upkept.elapsed() >= UPKEEP_EVERY && !ctx.stopping() {
+            let is_cleaning = cleaned.elapsed() >= CLEAN_EVERY;
+            let kept = trouble.outlive(ctx, || match is_cleaning {
+                true => reconcile::maintain(ctx, None, Kinds::ALL),
+                false => reconcile::after_run(ctx),
+            });
+            if is_cleaning {
+                cleaned = Instant::now();
+            }
+            // Compaction and vacuum commit: the logs have to be read again.
+            if kept.is_none_or(|k| k.n_compacted > 0 || k.n_vacuumed > 0) {
+                worker.forget();
+            }
+            upkept = Instant::now();
+        }
+        wait(ctx, more, worked.retry_in.map_or(UPKEEP_EVERY, |r| r.min(UPKEEP_EVERY)));
+    }
+}
+
+/// Waits until something was accepted, at most for `longest`.
+fn wait(ctx: &Context, more: &Receiver<()>, longest: Duration) {
+    let until = Instant::now() + longest;
+    while !ctx.stopping() {
+        let left = until.saturating_duration_since(Instant::now());
+        match more.recv_timeout(left.min(Duration::from_millis(100))) {
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            Err(RecvTimeoutError::Disconnected) => return pause(ctx, left),
+            _ => return,
+        }
+    }
+}
