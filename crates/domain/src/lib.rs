@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod failure;
+pub mod feed;
 pub mod ids;
 pub mod job;
 pub mod model;
@@ -15,5 +16,6 @@ pub mod token;
 pub mod transit;
 
 pub use failure::{Code, Failure};
+pub use feed::Feed;
 pub use ids::{DatasetName, FileId, LaneName, RunId, Seq, TableName};
 pub use model::{Dataset, Lake, Table};

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::feed::{Feed, Feeds};
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
 
@@ -28,6 +29,7 @@ pub struct Lake {
     pub memory_bytes: u64,
     pub batch: BatchLimits,
     pub upkeep: Upkeep,
+    pub feeds: Feeds,
     pub datasets: Vec<Arc<Dataset>>,
 }
 
@@ -65,6 +67,8 @@ pub struct Upkeep {
     pub keep_raw: Option<Duration>,
     /// Age before recorded runs and failures are forgotten; `None` keeps them for ever.
     pub keep_runs: Option<Duration>,
+    /// Age before the record of a poll may be deleted.
+    pub keep_polls: Duration,
 }
 
 impl Default for Upkeep {
@@ -76,6 +80,7 @@ impl Default for Upkeep {
             checkpoint_every: 50,
             keep_raw: None,
             keep_runs: Some(Duration::from_secs(90 * 24 * 3600)),
+            keep_polls: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -91,6 +96,8 @@ pub struct Dataset {
     pub config_hash: String,
     /// Folder in which its files land; absolute.
     pub landing: PathBuf,
+    /// The endpoint whose answers land there.
+    pub feed: Option<Feed>,
     /// Which names below `landing` are its files. Anchored at both ends; tried
     /// on the file's name or, where the pattern has a `/`, on its whole
     /// relative path. `None` takes every file.

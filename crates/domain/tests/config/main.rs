@@ -1,6 +1,7 @@
 //! Configuration and routes, through the public functions of the crate.
 
 mod examples;
+mod feeds;
 mod meaning;
 mod routes;
 mod schemas;

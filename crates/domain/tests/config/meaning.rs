@@ -41,7 +41,7 @@ fn a_lake_with_everything_set() {
     let lake = lake(
         "lake: h\nstorage: ${env:STORE}/x/../y\ntimezone: europe/vienna\nteams: [b, a]\nmemory: 1GiB\n\
          batch: { files: 7, size: 1MB }\nupkeep: { target_file_size: 1GB, compact_at_files: 2, \
-         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d, keep_runs: 1d }\n",
+         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d, keep_runs: 1d, keep_polls: 36h }\n",
     );
     assert_eq!(lake.storage, Path::new("/data/store/y"));
     assert_eq!(lake.timezone, "Europe/Vienna");
@@ -58,6 +58,7 @@ fn a_lake_with_everything_set() {
             checkpoint_every: 9,
             keep_raw: Some(hours(90 * 24)),
             keep_runs: Some(hours(24)),
+            keep_polls: hours(36),
         }
     );
 }
@@ -494,7 +495,7 @@ fn a_file_that_is_cut_anywhere_is_judged_and_shown() {
 fn keys_are_known_to_the_schema_in_their_order() {
     let schema = schema::lake();
     let keys: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["lake", "storage", "timezone", "teams", "memory", "batch", "upkeep"]);
+    assert_eq!(keys, ["lake", "storage", "timezone", "teams", "memory", "batch", "feeds", "upkeep"]);
 }
 
 #[test]

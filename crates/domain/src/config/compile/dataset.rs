@@ -7,7 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, Role};
-use super::{Surroundings, declaration, folder, meant, read, refuse_system, tables};
+use super::{Surroundings, declaration, feed, folder, meant, read, refuse_system, tables};
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
@@ -60,6 +60,8 @@ pub(super) fn compile(
         check_landing(&landing, landing_span, around, report);
     }
 
+    let timezone: String = keys.timezone.or(around.timezone.clone());
+    let feed = feed::compile(&keys.feed, &timezone, &name.dataset, report);
     let pattern = pattern(&keys.pattern, report);
     let groups: Option<&[String]> = match &pattern {
         Some(pattern) => Some(&pattern.groups),
@@ -84,22 +86,31 @@ pub(super) fn compile(
         feed.streams.retain(|s| tables.values().any(|t| t.from.as_deref() == Some(*s)));
     }
 
-    let after = keys.after.get().copied().unwrap_or(After::Keep);
+    // A poll's answer is renamed into place and kept in the raw store: it needs
+    // no settling and need not stay. It is none the worse for saying nothing.
+    let is_feed = !keys.feed.is_absent();
+    let after = keys.after.get().copied().unwrap_or(if is_feed { After::Delete } else { After::Keep });
     let on_change = on_change(&keys, provenance, report);
     let is_mended = after == After::Keep && on_change == OnChange::Replace;
+    let settle = match (is_feed, is_mended) {
+        (true, _) => Duration::ZERO,
+        (false, true) => QUICK_SETTLE,
+        (false, false) => CAREFUL_SETTLE,
+    };
     let dataset = Dataset {
         description: keys.description.get().cloned(),
         source: around.root.join(&source.path),
         config_hash: fingerprint(&source.text),
         landing,
+        feed,
         pattern,
-        timezone: keys.timezone.or(around.timezone.clone()),
+        timezone,
         sites,
         after,
         on_change,
         same_bytes: keys.same_bytes.get().copied().unwrap_or(SameBytes::Duplicate),
-        empty: keys.empty.get().copied().unwrap_or(Empty::Park),
-        settle: keys.settle.or(if is_mended { QUICK_SETTLE } else { CAREFUL_SETTLE }),
+        empty: keys.empty.get().copied().unwrap_or(if is_feed { Empty::Accept } else { Empty::Park }),
+        settle: keys.settle.or(settle),
         read,
         input,
         tables,
@@ -252,10 +263,7 @@ fn volume(keys: &DatasetFile) -> VolumeGuard {
 
 /// FNV-1a, 64 bits, in hex: tells two texts apart and stays the same for ever.
 fn fingerprint(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    format!("{hash:016x}")
+    format!("{:016x}", crate::feed::fnv(text.bytes()))
 }
 
 #[cfg(test)]

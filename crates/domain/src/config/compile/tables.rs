@@ -40,8 +40,8 @@ impl Context<'_> {
         self.streams.as_deref().unwrap_or_default()
     }
 
-    /// Whether the streams are those of a feed, of which some may be left out.
-    fn is_feed(&self) -> bool {
+    /// Whether the streams are those of GTFS-Realtime, of which some may be left out.
+    fn is_gtfs_rt(&self) -> bool {
         matches!(self.read.format, Some(Format::GtfsRt(_)))
     }
 
@@ -192,7 +192,7 @@ fn several(
                 tables.insert(stream.clone(), context.of_stream(any, stream));
             }
             // A feed's streams that no table takes are not read.
-            None if context.is_feed() => {}
+            None if context.is_gtfs_rt() => {}
             _ => report.error(
                 span,
                 format!("the stream `{stream}` goes to no table"),

@@ -5,13 +5,15 @@
 
 mod dataset;
 mod expect;
+mod feed;
 mod lake;
 mod read;
 mod table;
 
 pub use dataset::DatasetFile;
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
-pub use lake::{BatchKeys, LakeFile, UpkeepKeys};
+pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
+pub use lake::{BatchKeys, FeedsKeys, LakeFile, UpkeepKeys};
 pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,
