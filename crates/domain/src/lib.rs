@@ -7,12 +7,15 @@
 
 pub mod config;
 pub mod failure;
+pub mod feed;
 pub mod ids;
 pub mod job;
 pub mod model;
 pub mod route;
 pub mod token;
+pub mod transit;
 
 pub use failure::{Code, Failure};
+pub use feed::Feed;
 pub use ids::{DatasetName, FileId, LaneName, RunId, Seq, TableName};
 pub use model::{Dataset, Lake, Table};

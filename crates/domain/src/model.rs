@@ -10,7 +10,9 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::feed::{Feed, Feeds};
 use crate::ids::DatasetName;
+use crate::transit::{gtfs_rt, records::Preset};
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Lake {
     pub memory_bytes: u64,
     pub batch: BatchLimits,
     pub upkeep: Upkeep,
+    pub feeds: Feeds,
     pub datasets: Vec<Arc<Dataset>>,
 }
 
@@ -64,6 +67,8 @@ pub struct Upkeep {
     pub keep_raw: Option<Duration>,
     /// Age before recorded runs and failures are forgotten; `None` keeps them for ever.
     pub keep_runs: Option<Duration>,
+    /// Age before the record of a poll may be deleted.
+    pub keep_polls: Duration,
 }
 
 impl Default for Upkeep {
@@ -75,6 +80,7 @@ impl Default for Upkeep {
             checkpoint_every: 50,
             keep_raw: None,
             keep_runs: Some(Duration::from_secs(90 * 24 * 3600)),
+            keep_polls: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -90,6 +96,8 @@ pub struct Dataset {
     pub config_hash: String,
     /// Folder in which its files land; absolute.
     pub landing: PathBuf,
+    /// The endpoint whose answers land there.
+    pub feed: Option<Feed>,
     /// Which names below `landing` are its files. Anchored at both ends; tried
     /// on the file's name or, where the pattern has a `/`, on its whole
     /// relative path. `None` takes every file.
@@ -183,21 +191,20 @@ pub struct Read {
 }
 
 impl Read {
-    /// Names of its record streams; empty where there is only one, without a name.
+    /// The record streams that its files have, by name; empty where a file has
+    /// one, which needs no name.
     pub fn stream_names(&self) -> Vec<String> {
-        match self.dimensions() {
-            [] => self.streams.iter().map(|s| s.name.clone()).collect(),
-            dimensions => dimensions.to_vec(),
+        match &self.format {
+            Some(Format::GtfsRt(feed)) => feed.streams.iter().map(|s| s.to_string()).collect(),
+            Some(Format::Netcdf(netcdf)) if netcdf.dimensions.len() > 1 => netcdf.dimensions.clone(),
+            _ => self.streams.iter().map(|s| s.name.clone()).collect(),
         }
     }
 
-    /// The dimensions of a netCDF file that make a stream each; empty where
-    /// there is only one.
-    pub fn dimensions(&self) -> &[String] {
-        match &self.format {
-            Some(Format::Netcdf(Netcdf { dimensions, .. })) if dimensions.len() > 1 => dimensions,
-            _ => &[],
-        }
+    /// How a record stream is read.
+    pub fn format_of(&self, stream: Option<&str>) -> Option<&Format> {
+        let own = self.streams.iter().find(|s| Some(s.name.as_str()) == stream);
+        own.and_then(|s| s.format.as_ref()).or(self.format.as_ref())
     }
 }
 
@@ -237,6 +244,10 @@ pub enum Format {
     Parquet,
     Arrow,
     Netcdf(Netcdf),
+    Xml(Xml),
+    GtfsRt(GtfsRt),
+    /// A transit feed that is a list of records.
+    Records(Preset, Names),
 }
 
 impl Format {
@@ -248,6 +259,9 @@ impl Format {
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
             Format::Netcdf(_) => "netcdf",
+            Format::Xml(_) => "xml",
+            Format::GtfsRt(_) => "gtfs_rt",
+            Format::Records(preset, _) => preset.name(),
         }
     }
 }
@@ -366,6 +380,41 @@ pub enum Times {
     Utc,
     /// They stay numbers.
     Numbers,
+}
+
+/// One XML document whose records are elements.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Xml {
+    /// Names of the elements that lead to a record, from the root, without
+    /// prefixes.
+    pub records: Vec<String>,
+    /// Elements below a record, in dots, that are JSON lists wherever they
+    /// stand; others are when they stand twice.
+    pub lists: Vec<String>,
+}
+
+/// A GTFS-Realtime feed message, as protobuf or JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GtfsRt {
+    pub names: Names,
+    /// The record streams that are read.
+    pub streams: Vec<&'static str>,
+}
+
+impl Default for GtfsRt {
+    fn default() -> Self {
+        Self { names: Names::Specification, streams: gtfs_rt::stream_names().collect() }
+    }
+}
+
+/// How a transit feed's columns are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// As the specification calls them, without the messages around them.
+    #[default]
+    Specification,
+    /// As BusObservatory calls them, where it has them.
+    BusObservatory,
 }
 
 /// One table of a dataset, compiled.

@@ -1,13 +1,17 @@
 //! How fast text is split and parsed, in memory and on one core.
 //!
 //! `cargo run --release -p lakegate-format --example reader_speed [MiB]`
+//!
+//! Feeds are measured where `LAKEGATE_TEST_DATA` names a folder of real ones:
+//! their records are repeated until there are enough.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lakegate_domain::model::{Caps, Read};
+use lakegate_domain::model::{Caps, Format, GtfsRt, Names, Read, Xml};
+use lakegate_domain::transit::records::Preset;
 use lakegate_format::open::{Payload, Source, open};
 
 fn main() -> lakegate_format::Result<()> {
@@ -18,13 +22,41 @@ fn main() -> lakegate_format::Result<()> {
         ("NDJSON", "t.ndjson", json(mib << 20, "", "\n", "")),
         ("JSON array", "t.json", json(mib << 20, "[", ",", "]")),
     ] {
-        measure(what, name, Bytes::from(text))?;
+        measure(what, name, None, Bytes::from(text))?;
+    }
+    if let Some(data) = std::env::var_os("LAKEGATE_TEST_DATA") {
+        feeds(Path::new(&data), mib << 20)?;
     }
     Ok(())
 }
 
-fn measure(what: &str, name: &str, text: Bytes) -> lakegate_format::Result<()> {
-    let read = Read { format: None, member: None, streams: Vec::new(), caps: Caps::default() };
+fn feeds(data: &Path, size: usize) -> lakegate_format::Result<()> {
+    let read = |name: &str| std::fs::read(data.join(name));
+    let gtfs_rt = || Some(Format::GtfsRt(GtfsRt::default()));
+    // In protobuf two messages behind each other are one.
+    let subway = read("gtfs_rt/nyct_ace/1707397157.ace.pb")?;
+    measure("GTFS-RT", "t.pb", gtfs_rt(), subway.repeat(size / subway.len() + 1).into())?;
+    let buses =
+        String::from_utf8_lossy(&read("gtfs_rt/concentrate_VehiclePositions_enhanced.json")?).into_owned();
+    measure("GTFS-RT JSON", "t.json", gtfs_rt(), repeated(&buses, "\"entity\": [", "]\n}", ",", size))?;
+    let siri = String::from_utf8_lossy(&read("siri/barbeau_vehicle-monitoring.xml")?).into_owned();
+    let siri = repeated(&siri, "</ValidUntil>", "</VehicleMonitoringDelivery>", "", size);
+    let preset = Format::Records(Preset::SiriVm, Names::Specification);
+    measure("SIRI XML", "t.xml", Some(preset), siri.clone())?;
+    let records = Preset::SiriVm.record_path().iter().map(|s| s.to_string()).collect();
+    measure("XML", "t.xml", Some(Format::Xml(Xml { records, lists: Vec::new() })), siri)
+}
+
+/// The text with what stands between `open` and `close` as often as needed.
+fn repeated(text: &str, open: &str, close: &str, between: &str, size: usize) -> Bytes {
+    let (before, rest) = text.split_once(open).expect("the file is the one that is known");
+    let (records, after) = rest.rsplit_once(close).expect("the file is the one that is known");
+    let all = vec![records; size / records.len() + 1].join(between);
+    Bytes::from(format!("{before}{open}{all}{close}{after}"))
+}
+
+fn measure(what: &str, name: &str, format: Option<Format>, text: Bytes) -> lakegate_format::Result<()> {
+    let read = Read { format, member: None, streams: Vec::new(), caps: Caps::default() };
     let megabytes = text.len() as f64 / 1e6;
     let begun = Instant::now();
     let mut splitting = std::time::Duration::ZERO;

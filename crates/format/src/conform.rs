@@ -46,10 +46,10 @@ pub fn data_type(kind: Kind) -> DataType {
 
 /// The name that an undeclared column gets: lower case, so that SQL reaches it
 /// without quotes, and only letters, digits and underscores, so that Delta
-/// takes it without column mapping.
+/// takes it without column mapping. The mark of an XML attribute, `@`, goes.
 pub fn column_name(source: &str) -> String {
     let mut name = String::with_capacity(source.len());
-    for c in source.trim().chars() {
+    for c in source.trim().trim_start_matches('@').chars() {
         if c.is_alphanumeric() {
             name.extend(c.to_lowercase());
         } else if c == '_' || !name.ends_with('_') {

@@ -10,7 +10,7 @@ mod nesting;
 mod parse;
 mod syntax;
 
-pub(crate) use document::Document;
+pub(crate) use document::{Document, survey};
 pub(crate) use lines::Lines;
 pub(crate) use parse::{parse_elements, parse_lines};
 

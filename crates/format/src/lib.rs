@@ -11,6 +11,8 @@ mod encoding;
 mod json;
 mod netcdf;
 pub mod open;
+mod transit;
+mod tree;
 pub mod typed;
 
 pub use error::{Error, Result};
@@ -21,3 +23,4 @@ pub mod stats;
 pub mod time;
 pub mod typed_conform;
 pub mod value;
+mod xml;

@@ -49,7 +49,7 @@ pub struct Stream {
     /// Column and unit, from a CSV file's row of units or the attributes of
     /// netCDF variables.
     pub units: Vec<(String, String)>,
-    /// `csv`, `json`, `ndjson`, `parquet`, `arrow` or `netcdf`.
+    /// The format's word in the configuration: `csv`, `gtfs_rt`, ….
     pub format: &'static str,
 }
 
@@ -118,7 +118,8 @@ impl Reader {
                 continue;
             };
             match records.next() {
-                Ok(Some(mut payload)) => {
+                Ok(Some((own, mut payload))) => {
+                    let stream = own.as_ref().unwrap_or(stream);
                     if let Payload::Text(chunk) = &mut payload {
                         chunk.belongs_to(stream);
                     }

@@ -81,7 +81,12 @@ impl Staged {
     pub(crate) fn new(target: PathBuf) -> Self {
         let mut part = target.clone().into_os_string();
         part.push(PART);
-        Self { part: part.into(), target, published: false }
+        Self::at(part.into(), target)
+    }
+
+    /// For a part that is written elsewhere on the same file system.
+    pub(crate) fn at(part: PathBuf, target: PathBuf) -> Self {
+        Self { part, target, published: false }
     }
 
     /// Where to write.

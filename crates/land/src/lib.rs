@@ -7,13 +7,17 @@
 //! [`Watcher`] only says when a round is worth while; [`LakeLock`] keeps a
 //! second process off the same lake.
 //!
-//! Everything here blocks on the file system: call it from a thread that may.
+//! [`feed`] brings files of its own into a landing zone: it polls endpoints.
+//!
+//! Everything here but [`feed`] blocks on the file system: call it from a thread
+//! that may.
 //! This crate knows neither the ledger nor any table. It never decides whether a
 //! file is loaded, it never moves a landed file before it is told to, and it
 //! never opens what a file says.
 
 mod disk;
 mod dispose;
+pub mod feed;
 mod list;
 mod lock;
 mod raw;

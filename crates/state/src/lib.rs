@@ -14,6 +14,7 @@
 //! | [`files`]    | everything about a file; how datasets stand |
 //! | [`replay`]   | the files that a table is made of |
 //! | [`tables`]   | commits, and how many rows files bring |
+//! | [`polls`]    | what polls of feeds came to |
 //! | [`raw`]      | where the bytes are kept |
 //! | [`strays`]   | what no dataset takes |
 //! | [`runs`]     | recorded executions |
@@ -28,6 +29,7 @@ pub mod lanes;
 mod originals;
 pub mod outcomes;
 pub mod parked;
+pub mod polls;
 pub mod raw;
 pub mod replay;
 pub mod runs;
@@ -43,6 +45,7 @@ pub use files::{DatasetStatus, FileFilter, FileRow, Lineage};
 pub use lanes::{Claim, Job, LaneWork, Limits};
 pub use outcomes::{ExpectationResult, Outcome, TableRows};
 pub use parked::{Filter, ParkedFile};
+pub use polls::Polled;
 pub use raw::{RawEntry, RawRef};
 pub use replay::{Replayable, Swap};
 pub use runs::RunStatus;

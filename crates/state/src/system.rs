@@ -204,6 +204,26 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "owner" Text "Who holds it.",
         "leased_until" TimeMs "Until when, unless it is renewed.",
     },
+    table! { "polls", "Every request of every poll of a feed, for as long as `keep_polls` says.",
+        "poll_id" Int "Its id.",
+        "dataset" Text "The feed's dataset, `team.dataset`.",
+        "step" Text "feed (what lands), list (of a fan-out's items), page (of links) or link (what one leads to).",
+        "item" Text "The item of a fan-out, the page's number, or the link's file.",
+        "due_at" TimeMs "The tick that it was for.",
+        "started_at" TimeMs "When it began.",
+        "duration_ms" Int "How long it took to the last byte, with all attempts and the waits between them.",
+        "status" Int "The last answer's status; null where there was no answer.",
+        "size_bytes" Int "Bytes of the answer, unpacked.",
+        "attempts" Int "How often it was tried.",
+        "n_missed" Int "Ticks before this one that nothing was polled for.",
+        "identical" Bool "Whether the answer was the same as the one before, so that nothing landed.",
+        "path" Text "Where the answer landed, below the dataset's landing folder.",
+        "fingerprint" Text "BLAKE3 of the answer, hexadecimal.",
+        "etag" Text "What the server calls this state of its answer.",
+        "n_entities" Int "Entities that ingesting it found; null until then.",
+        "newest_at" TimeMs "The newest time that ingesting it found; null until then.",
+        "error" Text "Why it failed.",
+    },
 ];
 
 /// How a system table is read, page by page: each page takes so many rows of
@@ -313,6 +333,14 @@ fn reading(table: &str) -> Option<Reading> {
             "select l.lane, d.dataset, l.last_seq, \
              (select count(*) from jobs j where j.lane_id = l.lane_id and j.open = 1), l.owner, l.leased_until \
              from lanes l join datasets d on d.dataset_id = l.dataset_id order by l.lane",
+        ),
+        "polls" => read(
+            Some(("polls", "p", &["poll_id"])),
+            PAGE,
+            "select p.poll_id, d.dataset, p.step, p.item, p.due_at, p.started_at, p.duration_ms, p.status, \
+             p.size_bytes, p.attempts, p.n_missed, p.identical, p.path, p.fingerprint, p.etag, p.n_entities, \
+             p.newest_at, p.error from polls p join datasets d on d.dataset_id = p.dataset_id \
+             where $page order by p.poll_id",
         ),
         _ => None,
     }

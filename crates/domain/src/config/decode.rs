@@ -458,6 +458,12 @@ pub fn prose(lines: &[&str]) -> String {
     text.join("\n").split("\n\n").map(|p| p.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
+/// The keys of a map, as [`keyed!`] declares them.
+pub trait Keyed {
+    /// The keys that are written, right or wrong, in the order of the declaration.
+    fn written(&self) -> Vec<&'static str>;
+}
+
 /// A struct whose fields are the keys of a map.
 ///
 /// `field = "key": Type` is optional, `required field = …` is not; a field
@@ -517,6 +523,15 @@ macro_rules! keyed {
                 )*
                 $( properties.extend(<$rest_ty>::properties(generator)); )?
                 properties
+            }
+        }
+
+        impl $crate::config::decode::Keyed for $name {
+            fn written(&self) -> Vec<&'static str> {
+                let mut written = Vec::new();
+                $( if !self.$field.is_absent() { written.push($key); } )*
+                $( written.extend(self.$rest.written()); )?
+                written
             }
         }
 

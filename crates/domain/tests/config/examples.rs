@@ -112,6 +112,20 @@ fn the_examples_name_every_key() {
     }
 }
 
+/// The blocks of a page that begin with the name of their file.
+#[test]
+fn what_the_page_on_feeds_shows_compiles() {
+    let page = docs("feeds.md");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n# ").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let files: Vec<(&str, &str)> = blocks.iter().filter_map(|block| block.split_once('\n')).collect();
+    assert!(files.len() >= 5 && files.iter().any(|(path, _)| *path == "lake.yaml"), "{files:?}");
+    match crate::compiled(&files) {
+        Ok(lake) => assert!(lake.datasets.iter().all(|d| d.feed.is_some())),
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
 #[test]
 fn a_folder_without_a_lake_says_what_to_do() {
     let root = tempfile::tempdir().unwrap();

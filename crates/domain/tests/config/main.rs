@@ -1,9 +1,11 @@
 //! Configuration and routes, through the public functions of the crate.
 
 mod examples;
+mod feeds;
 mod meaning;
 mod routes;
 mod schemas;
+mod transit_columns;
 mod wrong;
 
 use std::path::Path;

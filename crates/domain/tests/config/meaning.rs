@@ -41,7 +41,7 @@ fn a_lake_with_everything_set() {
     let lake = lake(
         "lake: h\nstorage: ${env:STORE}/x/../y\ntimezone: europe/vienna\nteams: [b, a]\nmemory: 1GiB\n\
          batch: { files: 7, size: 1MB }\nupkeep: { target_file_size: 1GB, compact_at_files: 2, \
-         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d, keep_runs: 1d }\n",
+         vacuum_after: 12h, checkpoint_every: 9, keep_raw: 90d, keep_runs: 1d, keep_polls: 36h }\n",
     );
     assert_eq!(lake.storage, Path::new("/data/store/y"));
     assert_eq!(lake.timezone, "Europe/Vienna");
@@ -58,6 +58,7 @@ fn a_lake_with_everything_set() {
             checkpoint_every: 9,
             keep_raw: Some(hours(90 * 24)),
             keep_runs: Some(hours(24)),
+            keep_polls: hours(36),
         }
     );
 }
@@ -494,7 +495,7 @@ fn a_file_that_is_cut_anywhere_is_judged_and_shown() {
 fn keys_are_known_to_the_schema_in_their_order() {
     let schema = schema::lake();
     let keys: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["lake", "storage", "timezone", "teams", "memory", "batch", "upkeep"]);
+    assert_eq!(keys, ["lake", "storage", "timezone", "teams", "memory", "batch", "feeds", "upkeep"]);
 }
 
 #[test]
@@ -504,4 +505,50 @@ fn checks_compare_by_value() {
         d.tables["d"].expect[0].check,
         Check::InSet(vec![Scalar::Int(1), Scalar::Float(1.5), Scalar::Bool(true), Scalar::Text("x".into())])
     );
+}
+
+#[test]
+fn a_feed_brings_its_columns() {
+    let streams = |d: &Dataset| match &d.read.format {
+        Some(Format::GtfsRt(feed)) => feed.streams.clone(),
+        other => panic!("{other:?}"),
+    };
+    // Nothing said: a table for each stream.
+    let d = dataset("team: t\nread: gtfs_rt\n");
+    assert_eq!(table_names(&d).len(), 10);
+    assert_eq!(streams(&d), table_names(&d));
+    let vehicle = &d.tables["vehicle"];
+    let column = |name: &str| vehicle.columns.iter().find(|c| c.name == name);
+    assert_eq!(column("timestamp").unwrap().kind, Some(Kind::Timestamp));
+    assert_eq!(column("latitude").unwrap().unit.as_deref(), Some("degree"));
+
+    // Only what a table takes is read; a column may be declared again.
+    let d = dataset(
+        "team: t\nread: { gtfs_rt: { names: dotted } }\ntables:\n  buses:\n    from: vehicle\n    columns:\n      \
+         bus: { from: vehicle.vehicle.id }\n      vehicle.timestamp: { description: when }\n      agency: string\n",
+    );
+    assert_eq!(streams(&d), ["vehicle"]);
+    let columns = &d.tables["buses"].columns;
+    let at = |name: &str| columns.iter().position(|c| c.name == name);
+    assert_eq!(columns[at("bus").unwrap()].kind, Some(Kind::String));
+    assert_eq!(at("vehicle.vehicle.id"), None);
+    let time = &columns[at("vehicle.timestamp").unwrap()];
+    assert_eq!((time.kind, time.description.as_deref()), (Some(Kind::Timestamp), Some("when")));
+    assert_eq!(at("agency"), Some(columns.len() - 1));
+
+    // Behind a transform the columns are what it selects.
+    let d = dataset("team: t\nread: siri_vm\ntransform: select line_ref from input\n");
+    assert!(d.tables["d"].columns.is_empty());
+    let line = d.input.iter().find(|c| c.name == "recorded_at_time").unwrap();
+    assert_eq!(line.kind, Some(Kind::Timestamp));
+
+    let d = dataset("team: t\nread: { siri_vm: { names: bus_observatory } }\n");
+    assert!(d.tables["d"].columns.iter().any(|c| c.name == "next_stop_d_along_route"));
+    let d = dataset("team: t\nread: { zip: { members: { a: { member: x, nextbus: {} } } } }\n");
+    assert!(d.tables["a"].columns.iter().any(|c| c.name == "secs_since_report"));
+    // Every stream that no table names.
+    let d = dataset("team: t\nread: gtfs_rt\ntables: { v: { from: vehicle }, '*': { evolve: fixed } }\n");
+    assert_eq!(table_names(&d).len(), 10);
+    assert!(d.tables["alert"].columns.iter().any(|c| c.name == "header_text"));
+    assert_eq!(d.tables["alert"].evolve, Evolve::Fixed);
 }

@@ -98,6 +98,11 @@ fn read() {
 }
 
 #[test]
+fn feeds() {
+    check("feeds.txt");
+}
+
+#[test]
 fn tables() {
     check("tables.txt");
 }

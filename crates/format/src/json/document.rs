@@ -1,6 +1,10 @@
 //! One JSON document as a stream: finds the array of records and cuts it
 //! between records. What stands beside the array is passed unbuffered.
 
+mod survey;
+
+pub(crate) use survey::survey;
+
 use lakegate_domain::Code;
 use lakegate_domain::model::Json;
 

@@ -34,11 +34,19 @@ pub(crate) enum Grammar {
         first_row: u64,
         record_cap: usize,
     },
+    /// None: the rows were found where the records were.
+    Ready(Box<TextBatch>),
 }
 
 impl TextChunk {
     pub(crate) fn new(text: Bytes, place: Place, grammar: Grammar) -> Self {
         Self { text, place, grammar, stream: None }
+    }
+
+    /// Rows that are parsed already.
+    pub(crate) fn ready(batch: TextBatch) -> Self {
+        let place = Place { line: 1, column: 1, byte: 0, transcoded: false };
+        Self::new(Bytes::new(), place, Grammar::Ready(Box::new(batch)))
     }
 
     pub(super) fn belongs_to(&mut self, stream: &Arc<Stream>) {
@@ -58,12 +66,16 @@ impl TextChunk {
             Grammar::Elements { first_row, record_cap } => {
                 json::parse_elements(text, place, first_row, record_cap)
             }
+            Grammar::Ready(batch) => Ok(*batch),
         });
         parsed.map_err(|e| within(e, stream.and_then(|s| s.member.clone()).as_deref()))
     }
 
     /// Length of the text.
     pub fn size_bytes(&self) -> usize {
-        self.text.len()
+        match &self.grammar {
+            Grammar::Ready(batch) => batch.side.len(),
+            _ => self.text.len(),
+        }
     }
 }

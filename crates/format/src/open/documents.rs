@@ -18,7 +18,10 @@ use crate::encoding::decode;
 use crate::error::{Error, Result};
 use crate::json::{Document, Lines};
 use crate::netcdf;
+use crate::transit::gtfs_rt::Feed;
+use crate::transit::records::RecordFeed;
 use crate::typed::{self, Typed};
+use crate::xml;
 
 /// Members that an error lists.
 const LISTED: usize = 10;
@@ -67,19 +70,30 @@ pub(super) enum Records {
     Csv(Splitter),
     Json(Document),
     Ndjson(Lines),
+    Xml(Box<xml::Document>),
+    Listed(Box<RecordFeed>),
     Typed(Typed),
     Netcdf(Box<netcdf::Rows>),
+    Feed(Box<Feed>),
 }
 
 impl Records {
-    pub fn next(&mut self) -> Result<Option<Payload>> {
-        match self {
-            Records::Csv(splitter) => Ok(splitter.next()?.map(Payload::Text)),
-            Records::Json(document) => Ok(document.next()?.map(Payload::Text)),
-            Records::Ndjson(lines) => Ok(lines.next()?.map(Payload::Text)),
-            Records::Typed(typed) => Ok(typed.next()?.map(Payload::Typed)),
-            Records::Netcdf(rows) => Ok(rows.next()?.map(Payload::Typed)),
-        }
+    /// The next rows, and their stream where the document has several.
+    pub fn next(&mut self) -> Result<Option<(Option<Arc<Stream>>, Payload)>> {
+        let payload = match self {
+            Records::Csv(splitter) => splitter.next()?.map(Payload::Text),
+            Records::Json(document) => document.next()?.map(Payload::Text),
+            Records::Ndjson(lines) => lines.next()?.map(Payload::Text),
+            Records::Xml(document) => document.next()?.map(Payload::Text),
+            Records::Listed(feed) => feed.next()?.map(Payload::Text),
+            Records::Typed(typed) => typed.next()?.map(Payload::Typed),
+            Records::Netcdf(rows) => rows.next()?.map(Payload::Typed),
+            Records::Feed(feed) => {
+                let rows = feed.next()?;
+                return Ok(rows.map(|(stream, batch)| (Some(stream), Payload::Typed(batch))));
+            }
+        };
+        Ok(payload.map(|p| (None, p)))
     }
 }
 
@@ -214,7 +228,18 @@ impl Documents {
         }
         let format = match pick.format {
             Some(format) => format,
-            None => recognise(&name, &head)?,
+            None => match recognise(&name, &head)? {
+                // Its streams need tables, which only the configuration can name.
+                Format::GtfsRt(_) => {
+                    return Err(Error::new(
+                        Code::Unrecognised,
+                        format!(
+                            "`{name}` is a GTFS-Realtime feed, with several streams of records: say `read: gtfs_rt`"
+                        ),
+                    ));
+                }
+                format => format,
+            },
         };
         let (chunk_bytes, cap) = (self.chunk_bytes, self.record_cap);
         let mut units = Vec::new();
@@ -250,6 +275,20 @@ impl Documents {
                     .further
                     .pop_front()
                     .ok_or_else(|| Error::new(Code::NoRecords, "the netCDF file has no record streams"));
+            }
+            Format::GtfsRt(options) => {
+                let blob = self.peeler.blob(input)?;
+                let feed = Feed::open(&blob, &head, options, member.clone(), chunk_bytes, cap)?;
+                Records::Feed(Box::new(feed))
+            }
+            Format::Xml(options) => {
+                let (text, place) = decode(input.into_stream(), xml::encoding_of(&head)?)?;
+                Records::Xml(Box::new(xml::Document::open(text, place, options, chunk_bytes, cap)))
+            }
+            Format::Records(preset, names) => {
+                let blob = self.peeler.blob(input)?;
+                let feed = RecordFeed::open(&blob, &head, *preset, *names, chunk_bytes, cap)?;
+                Records::Listed(Box::new(feed))
             }
         };
         let stream = Stream { name: pick.stream, member, units, format: format.name() };

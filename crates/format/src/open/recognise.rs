@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use lakegate_domain::Code;
-use lakegate_domain::model::{Csv, Format, Json, Netcdf};
+use lakegate_domain::model::{Csv, Format, GtfsRt, Json, Names, Netcdf};
 
 use crate::csv::DELIMITERS;
 use crate::error::{Error, Result};
 use crate::netcdf;
+use crate::transit::{gtfs_rt, records};
 use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
+use crate::xml::root_of;
 
 /// Decides a format. `name` is without the endings of compressions, `head` are
 /// the first bytes after them.
@@ -19,6 +21,8 @@ use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
 /// | `PAR1`                          | any                       | Parquet          |
 /// | `ARROW1`, a stream's mark       | any                       | Arrow            |
 /// | `CDF` 1, 2 or 5; HDF5's mark    | any                       | netCDF           |
+/// | a feed header, protobuf or JSON | any                       | GTFS-Realtime    |
+/// | SIRI, Clever Devices, NextBus   | any                       | that feed        |
 /// | any                             | parquet; arrow feather ipc; nc nc4 cdf netcdf | as the name says |
 /// | any                             | json; ndjson jsonl        | as the name says |
 /// | `{"`, two lines of objects      | any                       | NDJSON           |
@@ -36,9 +40,24 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
     if netcdf::MAGICS.iter().any(|magic| head.starts_with(magic)) {
         return Ok(Format::Netcdf(Netcdf::default()));
     }
+    if gtfs_rt::is_encoded(head) {
+        return Ok(Format::GtfsRt(GtfsRt::default()));
+    }
     let ending =
         name.rsplit('/').next().and_then(|n| n.rsplit_once('.')).map(|(_, e)| e.to_ascii_lowercase());
     let ending = ending.as_deref().unwrap_or_default();
+    let text = as_text(head);
+    // Lines of JSON may each be a feed; then they are lines all the same.
+    if !matches!(ending, "ndjson" | "jsonl")
+        && let Some(text) = text.as_deref().map(str::trim_start)
+    {
+        if gtfs_rt::is_json(text) {
+            return Ok(Format::GtfsRt(GtfsRt::default()));
+        }
+        if let Some(preset) = records::recognise(text) {
+            return Ok(Format::Records(preset, Names::Specification));
+        }
+    }
     match ending {
         "parquet" => return Ok(Format::Parquet),
         "arrow" | "feather" | "ipc" => return Ok(Format::Arrow),
@@ -47,7 +66,6 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
         "ndjson" | "jsonl" => return Ok(Format::Ndjson),
         _ => {}
     }
-    let text = as_text(head);
     if let Some(text) = &text
         && let Some(format) = json_kind(text.trim_start())
     {
@@ -59,6 +77,15 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
         "tsv" => return csv(Some(b'\t')),
         "psv" => return csv(Some(b'|')),
         _ => {}
+    }
+    if let Some(root) = text.as_deref().and_then(root_of) {
+        return Err(Error::new(
+            Code::Unrecognised,
+            format!(
+                "`{name}` begins like XML or HTML, with `<{root}>`: say where its records stand, as in \
+                 `read: {{ xml: {{ records: {root}.item }} }}`"
+            ),
+        ));
     }
     let first_line = text.as_deref().unwrap_or_default().trim_start().lines().next().unwrap_or_default();
     if first_line.bytes().any(|b| DELIMITERS.contains(&b)) {
@@ -140,6 +167,13 @@ mod tests {
             ("a", " [ { \"a\": 1 } ]", "json"),
             ("a", "{\"a\":1}\n{\"a\":2}\n", "ndjson"),
             ("a.log", "{\"a\":1}", "ndjson"),
+            ("a.pb", "\n\r\n\u{3}2.0\u{18}\u{1}\u{20}\u{1}\u{18}\u{1}", "gtfs_rt"),
+            ("a.json", "{\"entity\" : [ {\"id\":\"1\", \"vehicle\": {}}]}", "gtfs_rt"),
+            ("a.json", "{\"header\":{\"gtfsRealtimeVersion\": \"2.0\"}}", "gtfs_rt"),
+            ("a.jsonl", "{\"header\":{\"gtfsRealtimeVersion\": \"2.0\"}}", "ndjson"),
+            ("a", "{\"entity\":\"x\",\"vehicle\":{}}\n{}", "ndjson"),
+            ("a.xml", "<?xml?><s:Siri><VehicleMonitoringDelivery>", "siri_vm"),
+            ("a.json", "{\"Siri\":{\"a\":{\"VehicleMonitoringDelivery\":[]}}}", "siri_vm"),
             ("a", "{\n  \"a\": 1\n}\n", "json"),
         ] {
             assert_eq!(recognise(name, head.as_bytes()).unwrap().name(), want, "{name} {head:?}");

@@ -3,10 +3,13 @@
 mod bad;
 mod containers;
 mod csv;
+mod gtfs_rt;
 mod json;
 mod netcdf;
+mod record_feeds;
 mod tsdat;
 mod typed;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -142,6 +145,16 @@ pub fn zip_by(members: &[(&str, &[u8])], method: zip::CompressionMethod) -> Vec<
 
 pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     zip_by(members, zip::CompressionMethod::Deflated)
+}
+
+/// Real files that are not part of the repository: `LAKEGATE_TEST_DATA` names
+/// their folder, and without it the tests that need them say so and pass.
+pub fn test_data() -> Option<std::path::PathBuf> {
+    let found = std::env::var_os("LAKEGATE_TEST_DATA").map(Into::into);
+    if found.is_none() {
+        println!("skipped: LAKEGATE_TEST_DATA is not set");
+    }
+    found
 }
 
 /// Reading may move between threads, and chunks are parsed on any.

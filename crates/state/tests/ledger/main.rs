@@ -6,6 +6,7 @@ mod model;
 mod opening;
 mod outcomes;
 mod parked;
+mod polls;
 mod tables;
 
 use std::path::PathBuf;

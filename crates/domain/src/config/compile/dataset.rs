@@ -7,13 +7,13 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, Role};
-use super::{Surroundings, declaration, folder, meant, read, refuse_system, tables};
+use super::{Surroundings, declaration, feed, folder, meant, read, refuse_system, tables};
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
 use crate::config::scalars::{self, Expression};
 use crate::ids::{DatasetName, NAME_BYTES, QUARANTINE_SUFFIX};
-use crate::model::{After, Dataset, Empty, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
+use crate::model::{After, Dataset, Empty, Format, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
 
 /// Where datasets are declared, below the lake's root.
 const CONFIGURATION: &str = "datasets";
@@ -60,6 +60,8 @@ pub(super) fn compile(
         check_landing(&landing, landing_span, around, report);
     }
 
+    let timezone: String = keys.timezone.or(around.timezone.clone());
+    let feed = feed::compile(&keys.feed, &timezone, &name.dataset, report);
     let pattern = pattern(&keys.pattern, report);
     let groups: Option<&[String]> = match &pattern {
         Some(pattern) => Some(&pattern.groups),
@@ -68,42 +70,47 @@ pub(super) fn compile(
     };
     let sites = sites(&keys, groups, report);
     let provenance = keys.provenance.or(true);
-    let read = read::compile(&keys.read, report);
+    let mut read = read::compile(&keys.read, report);
     let input = keys.input.get().map_or(Vec::new(), |c| columns::compile(c, Role::Input, report));
+    let input = read::input(&read, input);
     let context = tables::Context {
         dataset: &name.dataset,
         groups,
         site_columns: sites.values().flat_map(|s| s.keys().cloned()).collect(),
         provenance,
+        read: &read,
         streams: (!keys.read.is_wrong()).then(|| read.stream_names()),
     };
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
-    // A dimension may be called what no table can.
-    let odd = read.dimensions().iter().find(|d| !d.is_empty() && !scalars::is_name(d));
-    if let (Some(odd), Some(at), true) = (odd, keys.read.at(), keys.tables.is_absent()) {
-        report.error(
-            at.span,
-            format!("`{odd}` cannot be the name of a table"),
-            format!("name the tables: `tables: {{ name: {{ from: {odd} }} }}`"),
-        );
+    if let Some(Format::GtfsRt(feed)) = &mut read.format {
+        feed.streams.retain(|s| tables.values().any(|t| t.from.as_deref() == Some(*s)));
     }
 
-    let after = keys.after.get().copied().unwrap_or(After::Keep);
+    // A poll's answer is renamed into place and kept in the raw store: it needs
+    // no settling and need not stay. It is none the worse for saying nothing.
+    let is_feed = !keys.feed.is_absent();
+    let after = keys.after.get().copied().unwrap_or(if is_feed { After::Delete } else { After::Keep });
     let on_change = on_change(&keys, provenance, report);
     let is_mended = after == After::Keep && on_change == OnChange::Replace;
+    let settle = match (is_feed, is_mended) {
+        (true, _) => Duration::ZERO,
+        (false, true) => QUICK_SETTLE,
+        (false, false) => CAREFUL_SETTLE,
+    };
     let dataset = Dataset {
         description: keys.description.get().cloned(),
         source: around.root.join(&source.path),
         config_hash: fingerprint(&source.text),
         landing,
+        feed,
         pattern,
-        timezone: keys.timezone.or(around.timezone.clone()),
+        timezone,
         sites,
         after,
         on_change,
         same_bytes: keys.same_bytes.get().copied().unwrap_or(SameBytes::Duplicate),
-        empty: keys.empty.get().copied().unwrap_or(Empty::Park),
-        settle: keys.settle.or(if is_mended { QUICK_SETTLE } else { CAREFUL_SETTLE }),
+        empty: keys.empty.get().copied().unwrap_or(if is_feed { Empty::Accept } else { Empty::Park }),
+        settle: keys.settle.or(settle),
         read,
         input,
         tables,
@@ -256,10 +263,7 @@ fn volume(keys: &DatasetFile) -> VolumeGuard {
 
 /// FNV-1a, 64 bits, in hex: tells two texts apart and stays the same for ever.
 fn fingerprint(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    format!("{hash:016x}")
+    format!("{:016x}", crate::feed::fnv(text.bytes()))
 }
 
 #[cfg(test)]

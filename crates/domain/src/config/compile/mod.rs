@@ -4,6 +4,7 @@
 mod columns;
 mod dataset;
 mod expect;
+mod feed;
 mod read;
 mod tables;
 
@@ -89,6 +90,7 @@ pub fn compile(
 
     compiled.datasets = drafts.into_iter().map(|draft| Arc::new(draft.dataset)).collect();
     compiled.datasets.sort_by(|a, b| a.name.cmp(&b.name));
+    feed::agree(&mut compiled.feeds, compiled.datasets.iter().filter_map(|d| d.feed.as_ref()));
     if around.teams.is_none() {
         compiled.teams = compiled.datasets.iter().map(|d| d.name.team.clone()).collect();
         compiled.teams.dedup();
@@ -146,6 +148,7 @@ fn lake_file(
         memory_bytes: keys.memory.or(DEFAULT_MEMORY),
         batch: batch(keys.batch.get(), report),
         upkeep: upkeep(keys.upkeep.get(), report),
+        feeds: feed::lake(keys.feeds.get(), report),
         datasets: Vec::new(),
     };
     (lake, teams)
@@ -172,6 +175,7 @@ fn upkeep(keys: Option<&UpkeepKeys>, report: &mut Reporter) -> Upkeep {
         checkpoint_every: bounded(&keys.checkpoint_every, 1, most, default.checkpoint_every, report),
         keep_raw: keys.keep_raw.get().map_or(default.keep_raw, |k| k.0),
         keep_runs: keys.keep_runs.get().map_or(default.keep_runs, |k| k.0),
+        keep_polls: keys.keep_polls.or(default.keep_polls),
     }
 }
 

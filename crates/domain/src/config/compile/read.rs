@@ -1,14 +1,18 @@
 //! `read:` to the reader's settings.
 
 use super::bounded;
-use crate::config::decode::{Named, OneOrMany, Reporter, Slot};
+use crate::config::decode::{Keyed, Named, OneOrMany, Reporter, Slot};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{
-    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NetcdfKeys, ReadDecl, StreamKeys,
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
+    StreamKeys, XmlKeys,
 };
 use crate::config::scalars::{self, Spelled};
 use crate::ids::QUARANTINE_SUFFIX;
-use crate::model::{Caps, Csv, Format, Header, Json, Netcdf, Ragged, Read, StreamRead};
+use crate::model::{
+    Caps, Column, Csv, Format, GtfsRt, Header, Json, Names, Netcdf, Ragged, Read, StreamRead, Xml,
+};
+use crate::transit::records::Preset;
 
 pub(super) fn compile(slot: &Slot<ReadDecl>, report: &mut Reporter) -> Read {
     let mut read = Read { format: None, member: None, streams: Vec::new(), caps: Caps::default() };
@@ -44,6 +48,18 @@ pub(super) fn compile(slot: &Slot<ReadDecl>, report: &mut Reporter) -> Read {
     read
 }
 
+/// What a transform sees: the declared columns, and those of a preset whose
+/// records are text.
+pub(super) fn input(read: &Read, mut declared: Vec<Column>) -> Vec<Column> {
+    let Some(Format::Records(preset, names)) = read.format else { return declared };
+    for column in preset.columns(names) {
+        if !declared.iter().any(|c| c.source() == column.name) {
+            declared.push(column);
+        }
+    }
+    declared
+}
+
 fn streams(archive: &ArchiveKeys, span: Span, report: &mut Reporter) -> Vec<StreamRead> {
     let Some(members) = archive.members.at() else { return Vec::new() };
     if !archive.member.is_absent() || !archive.format.written().is_empty() {
@@ -75,6 +91,13 @@ fn streams(archive: &ArchiveKeys, span: Span, report: &mut Reporter) -> Vec<Stre
                 "give one dimension; without `members:` several make a stream each",
             );
         }
+        if let Some(feed) = formats.gtfs_rt.at() {
+            report.error(
+                feed.span,
+                "a GTFS-Realtime feed has streams of its own",
+                "leave `members` out: `archive: { member: '…', gtfs_rt: {} }`",
+            );
+        }
         streams.push(StreamRead {
             name: name.text.clone(),
             member: member.get().map(|m| m.0.clone()).unwrap_or_default(),
@@ -98,6 +121,22 @@ fn format(keys: &FormatKeys, span: Span, report: &mut Reporter) -> Option<Format
     }
     if let Some(given) = keys.netcdf.get() {
         return Some(Format::Netcdf(netcdf(given, report)));
+    }
+    if let Some(given) = keys.xml.get() {
+        return Some(Format::Xml(xml(given, report)));
+    }
+    if let Some(given) = keys.gtfs_rt.get() {
+        return Some(Format::GtfsRt(GtfsRt { names: names(given), ..GtfsRt::default() }));
+    }
+    for (given, preset) in
+        [(keys.siri_vm.get(), Preset::SiriVm), (keys.clever_devices.get(), Preset::CleverDevices)]
+    {
+        if let Some(given) = given {
+            return Some(Format::Records(preset, names(given)));
+        }
+    }
+    if keys.nextbus.get().is_some() {
+        return Some(Format::Records(Preset::NextBus, Names::Specification));
     }
     keys.ndjson
         .get()
@@ -200,6 +239,23 @@ fn netcdf(keys: &NetcdfKeys, report: &mut Reporter) -> Netcdf {
         mask: keys.mask.get().copied().unwrap_or_default(),
         times: keys.times.get().copied().unwrap_or_default(),
     }
+}
+
+fn names(keys: &NamesKeys) -> Names {
+    keys.names.get().copied().unwrap_or_default()
+}
+
+fn xml(keys: &XmlKeys, report: &mut Reporter) -> Xml {
+    let mut steps = |path: &str, span: Span| -> Vec<String> {
+        if path.split('.').any(str::is_empty) {
+            let help = "write the names of the elements that lead there, `a.b.c`";
+            report.error(span, format!("`{path}` is no path"), help);
+        }
+        path.split('.').map(str::to_string).collect()
+    };
+    let records = keys.records.at().map_or(Vec::new(), |at| steps(&at.value, at.span));
+    let lists = keys.lists.get().map_or(&[][..], |l| &l.0.items);
+    Xml { records, lists: lists.iter().map(|at| steps(&at.value, at.span).join(".")).collect() }
 }
 
 fn caps(keys: &CapsKeys, report: &mut Reporter) -> Caps {

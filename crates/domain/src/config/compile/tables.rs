@@ -4,13 +4,15 @@ use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
 use super::{expect, meant};
+use crate::config::decode::Named;
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
-use crate::config::raw::{DatasetFile, TableKeys, TableRest};
+use crate::config::raw::{ColumnDecl, DatasetFile, TableKeys, TableRest};
 use crate::config::scalars;
 use crate::config::yaml::Key;
 use crate::ids::QUARANTINE_SUFFIX;
-use crate::model::{Column, Evolve, Kind, PartitionBy, Table, TimeUnit};
+use crate::model::{Column, Evolve, Format, Kind, PartitionBy, Read, Table, TimeUnit};
+use crate::transit;
 
 /// Stands for every table that is not declared.
 const ANY: &str = "*";
@@ -24,7 +26,8 @@ pub(super) struct Context<'a> {
     pub groups: Option<&'a [String]>,
     pub site_columns: Vec<String>,
     pub provenance: bool,
-    /// Streams of `members:`; `None` where `read` is wrong.
+    pub read: &'a Read,
+    /// The streams of `read`; `None` where that is wrong.
     pub streams: Option<Vec<String>>,
 }
 
@@ -35,6 +38,25 @@ impl Context<'_> {
 
     fn streams(&self) -> &[String] {
         self.streams.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the streams are those of GTFS-Realtime, of which some may be left out.
+    fn is_gtfs_rt(&self) -> bool {
+        matches!(self.read.format, Some(Format::GtfsRt(_)))
+    }
+
+    /// The columns that a preset declares for a stream.
+    fn preset(&self, stream: Option<&str>) -> Vec<Column> {
+        self.read.format_of(stream).map_or(Vec::new(), |format| transit::columns(format, stream))
+    }
+
+    /// A table of a stream, from settings that are shared by several.
+    fn of_stream(&self, shared: &Table, stream: &str) -> Table {
+        let mut table = Table { from: Some(stream.to_string()), ..shared.clone() };
+        if table.transform.is_none() {
+            table.columns = with_preset(self.preset(Some(stream)), table.columns);
+        }
+        table
     }
 }
 
@@ -48,11 +70,12 @@ pub(super) fn compile(
     let by_name = context.has_table_group() == Some(true);
     if by_name && let [_, ..] = context.streams() {
         let span = keys.pattern.at().map_or(at_dataset, |at| at.span);
-        report.error(
-            span,
-            "the group `table` and `members` both choose the table",
-            "rename the group, or give one stream: `member: …`",
-        );
+        let (what, help) = match context.read.format {
+            Some(Format::GtfsRt(_)) => ("gtfs_rt", "rename the group"),
+            Some(Format::Netcdf(_)) => ("dimension", "rename the group, or give one dimension"),
+            _ => ("members", "rename the group, or give one stream: `member: …`"),
+        };
+        report.error(span, format!("the group `table` and `{what}` both choose the table"), help);
     }
     let declared = keys.tables.at().filter(|at| !at.value.0.is_empty());
     if let Some(at) = declared {
@@ -76,7 +99,11 @@ pub(super) fn compile(
             "put them under `tables: { '*': { … } }`",
         );
     }
-    let only = table(&keys.table, context, report);
+    let from = match context.streams() {
+        [only] => Some(only.as_str()),
+        _ => None,
+    };
+    let only = table(&keys.table, from, context, report);
     if !keys.table.is_absent() {
         if let [_, _, ..] = context.streams() {
             report.error(
@@ -96,9 +123,22 @@ pub(super) fn compile(
     match context.streams() {
         [] => (IndexMap::from([(context.dataset.to_string(), only)]), None),
         streams => {
-            let of = |stream: &String| Table { from: Some(stream.clone()), ..only.clone() };
-            (streams.iter().map(|s| (s.clone(), of(s))).collect(), None)
+            check_dimensions(keys, streams, context, report);
+            let of = |stream: &String| (stream.clone(), context.of_stream(&only, stream));
+            (streams.iter().map(of).collect(), None)
         }
+    }
+}
+
+/// A dimension may be called what no table can.
+fn check_dimensions(keys: &DatasetFile, streams: &[String], context: &Context, report: &mut Reporter) {
+    let (Some(Format::Netcdf(_)), Some(at)) = (&context.read.format, keys.read.at()) else { return };
+    if let Some(odd) = streams.iter().find(|s| !s.is_empty() && !scalars::is_name(s)) {
+        report.error(
+            at.span,
+            format!("`{odd}` cannot be the name of a table"),
+            format!("name the tables: `tables: {{ name: {{ from: {odd} }} }}`"),
+        );
     }
 }
 
@@ -117,13 +157,13 @@ fn several(
         }
         let Slot::Given(at) = slot else {
             // Wrong in itself; it keeps its name so that nothing asks for it.
-            tables.insert(key.text.clone(), table(&TableRest::default(), context, report));
+            tables.insert(key.text.clone(), table(&TableRest::default(), None, context, report));
             continue;
         };
+        let from = if is_any { None } else { stream_of(&key.text, key.span, &at.value, context, report) };
         let compiled = Table {
-            from: if is_any { None } else { stream_of(&key.text, key.span, &at.value, context, report) },
             description: at.value.description.get().cloned(),
-            ..table(&at.value.rest, context, report)
+            ..table(&at.value.rest, from.as_deref(), context, report)
         };
         if !is_any {
             tables.insert(key.text.clone(), compiled);
@@ -149,8 +189,10 @@ fn several(
         }
         match &any {
             Some(any) if !tables.contains_key(stream) => {
-                tables.insert(stream.clone(), Table { from: Some(stream.clone()), ..any.clone() });
+                tables.insert(stream.clone(), context.of_stream(any, stream));
             }
+            // A feed's streams that no table takes are not read.
+            None if context.is_gtfs_rt() => {}
             _ => report.error(
                 span,
                 format!("the stream `{stream}` goes to no table"),
@@ -187,7 +229,7 @@ fn stream_of(
             let help = meant(
                 &at.value,
                 known.iter().map(String::as_str),
-                "name streams with `read: { archive: { members: … } }`, or remove `from`",
+                "streams are those of `read: gtfs_rt`, of `read: { archive: { members: … } }` or the `dimension`s of netCDF; or remove `from`",
             );
             report.error(at.span, format!("there is no stream `{}`", at.value), help);
             None
@@ -208,9 +250,17 @@ fn stream_of(
     }
 }
 
-/// A table without its stream and description.
-fn table(keys: &TableRest, context: &Context, report: &mut Reporter) -> Table {
-    let columns = keys.columns.get().map_or(Vec::new(), |c| columns::compile(c, Role::Table, report));
+/// A table without its description.
+fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut Reporter) -> Table {
+    let mut columns = keys.columns.get().map_or(Vec::new(), |c| columns::compile(c, Role::Table, report));
+    // Behind a transform the columns are those that it selects.
+    if keys.transform.is_absent() {
+        let preset = context.preset(from);
+        if let Some(declared) = keys.columns.get() {
+            check_against_preset(declared, &columns, &preset, report);
+        }
+        columns = with_preset(preset, columns);
+    }
     let evolve = keys.evolve.get().copied().unwrap_or(Evolve::Add);
     let names = Names {
         columns: &columns,
@@ -222,7 +272,7 @@ fn table(keys: &TableRest, context: &Context, report: &mut Reporter) -> Table {
     let sort_by = sort_by(keys, &names, report);
     let expect = keys.expect.get().map_or(Vec::new(), |list| expect::compile(&list.items, &names, report));
     Table {
-        from: None,
+        from: from.map(str::to_string),
         description: None,
         evolve,
         partition_by,
@@ -230,6 +280,42 @@ fn table(keys: &TableRest, context: &Context, report: &mut Reporter) -> Table {
         transform: transform(keys, report),
         expect,
         columns,
+    }
+}
+
+/// A preset's columns, those that are declared again as they are declared, and
+/// the other declared ones.
+fn with_preset(preset: Vec<Column>, mut declared: Vec<Column>) -> Vec<Column> {
+    let mut columns = Vec::with_capacity(preset.len() + declared.len());
+    for of_preset in preset {
+        let Some(at) = declared.iter().position(|c| c.source() == of_preset.name) else {
+            columns.push(of_preset);
+            continue;
+        };
+        let own = declared.remove(at);
+        columns.push(Column { kind: own.kind.or(of_preset.kind), unit: own.unit.or(of_preset.unit), ..own });
+    }
+    columns.extend(declared);
+    columns
+}
+
+/// Reports declared columns that are called as one of the preset and made from
+/// another.
+fn check_against_preset(
+    Named(entries): &Named<ColumnDecl>,
+    columns: &[Column],
+    preset: &[Column],
+    report: &mut Reporter,
+) {
+    for ((key, _), column) in entries.iter().zip(columns) {
+        let same = |p: &&Column| p.name.eq_ignore_ascii_case(&column.name) && p.name != column.source();
+        let Some(other) = preset.iter().find(same) else { continue };
+        if !columns.iter().any(|c| c.source() == other.name) {
+            let message = format!("`{}` is a column of the feed already", other.name);
+            let help =
+                format!("choose another name, or rename that one: `a_name: {{ from: {} }}`", other.name);
+            report.error(key.span, message, help);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::feed::FeedKeys;
 use super::read::ReadDecl;
 use super::table::{ColumnDecl, TableKeys, TableRest};
 use crate::config::decode::{At, Decode, Named, Reporter, Slot, keyed, words};
@@ -25,6 +26,8 @@ keyed! {
         description = "description": String;
         /// Folder in which its files land; `landing/<team>/<dataset>` where not given.
         landing = "landing": Folder;
+        /// An endpoint that is polled; its answers land in the landing folder.
+        feed = "feed": FeedKeys;
         /// Which files are its own: a regular expression for the whole name or, where it has
         /// a `/`, for the whole path below the landing folder. Named groups, `(?<name>…)`,
         /// become columns; `site` chooses the values of `sites`, `table` the table.
@@ -33,18 +36,20 @@ keyed! {
         timezone = "timezone": Zone;
         /// Values by the text that the group `site` captured; they become columns.
         sites = "sites": Named<SiteKeys>;
-        /// What becomes of a landed file when its bytes are safe; `keep` where not given.
+        /// What becomes of a landed file when its bytes are safe; `keep`, but `delete` for a feed,
+        /// where not given.
         after = "after": After;
         /// What follows when a name comes back with other bytes; `replace` where not given
         /// and rows carry their file.
         on_change = "on_change": OnChange;
         /// What follows when known bytes come under a new name; `duplicate` where not given.
         same_bytes = "same_bytes": SameBytes;
-        /// What becomes of a file without a single row (no bytes, or a header alone); `park`
-        /// where not given.
+        /// What becomes of a file without a single row (no bytes, or a header alone); `park`,
+        /// but `accept` for a feed, where not given.
         empty = "empty": Empty;
-        /// How long a file must not have changed before it is taken. Where not given `250ms` if
-        /// changed files replace and landed ones are kept, else `5s`: half a file would stay.
+        /// How long a file must not have changed before it is taken. Where not given nothing for a
+        /// feed, `250ms` if changed files replace and landed ones are kept, else `5s`: half a file
+        /// would stay.
         settle = "settle": Lapse;
         /// How the bytes are read; `auto` where not given.
         read = "read": ReadDecl;

@@ -1,6 +1,7 @@
 //! `lake.yaml`.
 
-use crate::config::decode::{Many, keyed};
+use super::feed::HostKeys;
+use crate::config::decode::{Many, Named, keyed};
 use crate::config::scalars::{Folder, Keeping, Lapse, Name, Size, Zone};
 
 keyed! {
@@ -18,6 +19,8 @@ keyed! {
         memory = "memory": Size;
         /// How many landed files fold into one commit.
         batch = "batch": BatchKeys;
+        /// What holds for all feeds.
+        feeds = "feeds": FeedsKeys;
         /// What keeps tables small and tidy.
         upkeep = "upkeep": UpkeepKeys;
     }
@@ -51,5 +54,17 @@ keyed! {
         /// Age before the ledger forgets runs, and failures that were made good; `90d` where not
         /// given.
         keep_runs = "keep_runs": Keeping;
+        /// Age before the record of a poll is deleted; `7d` where not given.
+        keep_polls = "keep_polls": Lapse;
+    }
+}
+
+keyed! {
+    /// What holds for all feeds.
+    pub struct FeedsKeys {
+        /// What a host is asked at most, where nothing else is said of it.
+        per_host = "per_host": HostKeys;
+        /// What certain hosts are asked at most, by their names.
+        hosts = "hosts": Named<HostKeys>;
     }
 }

@@ -5,14 +5,17 @@
 
 mod dataset;
 mod expect;
+mod feed;
 mod lake;
 mod read;
 mod table;
 
 pub use dataset::DatasetFile;
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
-pub use lake::{BatchKeys, LakeFile, UpkeepKeys};
+pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
+pub use lake::{BatchKeys, FeedsKeys, LakeFile, UpkeepKeys};
 pub use read::{
-    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NetcdfKeys, ReadDecl, StreamKeys,
+    ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
+    StreamKeys, XmlKeys,
 };
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};

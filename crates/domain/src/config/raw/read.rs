@@ -9,34 +9,42 @@ use crate::config::decode::{
 };
 use crate::config::scalars::{Expression, Size, Spelled};
 use crate::config::yaml::{Content, Literal, Node};
-use crate::model::{Encoding, Mask, Ragged, Times};
+use crate::model::{Encoding, Mask, Names, Ragged, Times};
 
 /// A format's word, or a map with one format key.
 #[derive(Clone, Debug)]
 pub struct ReadDecl(pub ReadKeys);
 
+/// Any format, told by name and bytes.
+const AUTO: &str = "auto";
+
+impl ReadDecl {
+    /// What may stand alone: every format, and the archives.
+    fn words() -> Vec<&'static str> {
+        std::iter::once(AUTO).chain(ReadKeys::keys().into_iter().filter(|key| *key != "caps")).collect()
+    }
+}
+
 impl Decode for ReadDecl {
     fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
-        const WORDS: &[&str] =
-            &["auto", "csv", "json", "ndjson", "parquet", "arrow", "netcdf", "zip", "tar", "archive"];
         let scalar = match &node.content {
             Content::Scalar(scalar) => scalar,
             Content::Map(_) => return ReadKeys::decode(node, report).map(ReadDecl),
             Content::List(_) => {
-                report.expected(node, "a format", format!("known here: {}", WORDS.join(", ")));
+                report.expected(node, "a format", format!("known here: {}", Self::words().join(", ")));
                 return None;
             }
         };
         let mut keys = ReadKeys::default();
-        if scalar.text == "auto" {
+        if scalar.text == AUTO {
             return Some(ReadDecl(keys));
         }
         // A word is its key without settings.
         let nothing = Node { span: node.span, content: Content::Map(Vec::new()) };
-        if WORDS.contains(&scalar.text.as_str()) && keys.take(&scalar.text, &nothing, report) {
+        if Self::words().contains(&scalar.text.as_str()) && keys.take(&scalar.text, &nothing, report) {
             return Some(ReadDecl(keys));
         }
-        let help = did_you_mean(&scalar.text, WORDS);
+        let help = did_you_mean(&scalar.text, &Self::words());
         report.expected(node, "a format", help);
         None
     }
@@ -51,7 +59,7 @@ impl JsonSchema for ReadDecl {
         let keys = generator.subschema_for::<ReadKeys>();
         json_schema!({
             "anyOf": [
-                { "enum": ["auto", "csv", "json", "ndjson", "parquet", "arrow", "netcdf", "zip", "tar", "archive"] },
+                { "enum": Self::words() },
                 keys,
             ],
         })
@@ -109,7 +117,44 @@ keyed! {
         arrow = "arrow": NoKeys;
         /// netCDF, classic or netCDF-4.
         netcdf = "netcdf": NetcdfKeys;
+        /// One XML document.
+        xml = "xml": XmlKeys;
+        /// GTFS-Realtime, as protobuf or JSON. Its streams are `vehicle`, `trip_update`,
+        /// `stop_time_update`, `alert`, `informed_entity`, `active_period`, `shape`, `stop`,
+        /// `trip_modifications` and, for entities that carry nothing, `entity`.
+        gtfs_rt = "gtfs_rt": NamesKeys;
+        /// SIRI VehicleMonitoring, 1.3 or 2.0, as XML or JSON.
+        siri_vm = "siri_vm": NamesKeys;
+        /// Clever Devices BusTime, XML.
+        clever_devices = "clever_devices": NamesKeys;
+        /// NextBus or Umo vehicle locations, XML.
+        nextbus = "nextbus": NoKeys;
     }
+}
+
+keyed! {
+    /// One XML document.
+    pub struct XmlKeys {
+        /// Path to the elements that are records, from the root, `a.b.c`; names without prefixes.
+        records = "records": String, required;
+        /// Elements below a record, `a.b`, that are lists even where they stand once.
+        lists = "lists": OneOrMany<String>;
+    }
+}
+
+keyed! {
+    /// A transit feed.
+    pub struct NamesKeys {
+        /// How its columns are called; `specification` where not given.
+        names = "names": Names;
+    }
+}
+
+words! { Names, "Names", "how columns are called":
+    /// As the specification calls them, without the messages around them: `route_id`.
+    "specification" => Names::Specification;
+    /// As BusObservatory calls them: `vehicle.trip.route_id`.
+    "bus_observatory" | "dotted" => Names::BusObservatory;
 }
 
 keyed! {
@@ -327,21 +372,6 @@ words! { Ragged, "Ragged", "what follows a ragged row":
     "reject" => Ragged::Reject;
     /// Missing fields are null, surplus ones go to `_rescued`.
     "fill" => Ragged::Fill;
-}
-
-impl FormatKeys {
-    /// The format keys that are written, right or wrong, with their places.
-    pub fn written(&self) -> Vec<&'static str> {
-        let keys = [
-            ("csv", self.csv.is_absent()),
-            ("json", self.json.is_absent()),
-            ("ndjson", self.ndjson.is_absent()),
-            ("parquet", self.parquet.is_absent()),
-            ("arrow", self.arrow.is_absent()),
-            ("netcdf", self.netcdf.is_absent()),
-        ];
-        keys.into_iter().filter(|(_, absent)| !absent).map(|(key, _)| key).collect()
-    }
 }
 
 impl ReadKeys {

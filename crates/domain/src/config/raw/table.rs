@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::expect::ExpectKeys;
-use crate::config::decode::{At, Decode, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
+use crate::config::decode::{At, Decode, Keyed, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
 use crate::config::scalars::{PartitionWord, Spelled, Zone};
 use crate::config::yaml::{Content, Node};
 use crate::model::{Evolve, Kind, Scalar};
@@ -44,12 +44,7 @@ keyed! {
 impl TableRest {
     /// Whether nothing of it is written.
     pub fn is_absent(&self) -> bool {
-        self.columns.is_absent()
-            && self.evolve.is_absent()
-            && self.partition_by.is_absent()
-            && self.sort_by.is_absent()
-            && self.transform.is_absent()
-            && self.expect.is_absent()
+        self.written().is_empty()
     }
 }
 
