@@ -147,11 +147,13 @@ fn take(
     while !ctx.stopping() {
         let all = hints.listed.is_none_or(|l| l.elapsed() >= LIST_EVERY);
         let zones = (!all).then_some(hints.touched.as_slice());
+        // A nudge that waits already says the same.
+        let nudge = || drop(accepted.try_send(()));
         let round = trouble.outlive(ctx, TAKING, || {
-            // A nudge that waits already says the same.
-            intake.round(ctx, &hints.renamed_in, None, zones, &|_| {
-                let _ = accepted.try_send(());
-            })
+            let round = intake.round(ctx, &hints.renamed_in, None, zones, &|_| nudge());
+            // Some may have been accepted before it failed.
+            nudge();
+            round
         });
         let Some(round) = round else {
             // Nobody knows what was missed.
@@ -171,7 +173,7 @@ fn take(
         }
         if round.n_queued > 0 {
             taken.lock().expect("no holder panics").add(round);
-            let _ = accepted.try_send(());
+            nudge();
         }
         hints.gather(ctx, nudges, wait);
     }
