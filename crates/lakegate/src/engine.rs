@@ -14,6 +14,7 @@ use lakegate_domain::{DatasetName, Failure};
 use crate::context::Context;
 use crate::intake::{Intake, Round};
 use crate::mishap::caught;
+use crate::polling;
 use crate::reconcile::{self, Kinds, Upkeep};
 use crate::replay;
 use crate::worker::{Worked, Worker};
@@ -48,6 +49,7 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
     let mut report = Report { failures: replay::resume(ctx), ..Report::default() };
     let mut intake = Intake::new(ctx)?;
     let mut worker = Worker::default();
+    report.round.warnings.extend(polling::poll_due(ctx, only)?);
     let mut last_progress = Instant::now();
     loop {
         let before = (report.round.n_queued, report.worked.n_committed, report.worked.parked.len());
@@ -79,6 +81,7 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
 
 /// What the halves of a round do, for messages.
 const TAKING: &str = "taking what has landed";
+const POLLING: &str = "polling feeds";
 const LOADING: &str = "loading what was taken";
 
 /// One round of intake, and work on what is accepted, at the same time. What

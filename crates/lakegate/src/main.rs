@@ -11,6 +11,7 @@ mod failpoint;
 mod ingest;
 mod intake;
 mod mishap;
+mod polling;
 mod prompt;
 mod reconcile;
 mod render;

@@ -60,6 +60,9 @@ impl Kinds {
     pub const AFTER_RUN: Kinds = Kinds { vacuum: false, raw: false, ..Kinds::ALL };
 }
 
+/// Polls that the ledger keeps at most, however young.
+const MOST_POLLS: u64 = 500_000;
+
 /// Does the upkeep asked for, on one table or on all. What fails at one table
 /// keeps none of the others waiting.
 pub fn maintain(ctx: &Context, only: Option<&TableName>, kinds: Kinds) -> Upkeep {
@@ -79,6 +82,13 @@ pub fn maintain(ctx: &Context, only: Option<&TableName>, kinds: Kinds) -> Upkeep
     }
     if kinds.raw && only.is_none() && !ctx.stopping() {
         done.part("raw bytes", |done| raw(ctx, kinds.dry_run, done));
+        if !kinds.dry_run {
+            let before = now().plus(-(ctx.lake.upkeep.keep_polls.as_millis() as i64));
+            done.part("the ledger", |_| {
+                while ctx.block(ctx.store.trim_polls(before, MOST_POLLS))? > 0 {}
+                Ok(())
+            });
+        }
         if let Some(keep) = ctx.lake.upkeep.keep_runs.filter(|_| !kinds.dry_run) {
             done.part("the ledger", |_| {
                 while ctx.block(ctx.store.forget_history(now().plus(-(keep.as_millis() as i64))))? {}

@@ -723,7 +723,7 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     let now = SystemTime::now();
     let swept = lake.store.sweep(&referenced, HOUR, now).unwrap();
     assert_eq!((swept.n_parts, swept.n_orphans, swept.freed_bytes), (0, 0, 0));
-    assert_eq!(lake.stored().len(), 5);
+    assert_eq!(lake.stored().len(), 6);
     assert!(!past.exists() && day.exists());
 
     let swept = lake.store.sweep(&referenced, HOUR, now + 2 * HOUR).unwrap();

@@ -11,10 +11,11 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::{Code, Failure};
 use lakegate_land::{Nudge, Watcher};
 
-use super::{LOADING, Observer, TAKING, pause};
+use super::{LOADING, Observer, POLLING, TAKING, pause};
 use crate::context::Context;
 use crate::intake::{Intake, Round, landing_folders};
 use crate::mishap::caught;
+use crate::polling;
 use crate::reconcile::{self, Kinds};
 use crate::replay;
 use crate::worker::Worker;
@@ -127,6 +128,16 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &(dyn Fn(&str) + Sync)) 
     let (accepted, more) = sync_channel::<()>(1);
     std::thread::scope(|scope| {
         let (taken, warnings) = (&taken, &warnings);
+        scope.spawn(move || {
+            let mut trouble = Trouble::new(warnings);
+            while !ctx.stopping() {
+                let warn = |sentence: String| warnings.say(&sentence);
+                // It ends by itself where there is no feed, or at a failure.
+                if trouble.outlive(ctx, POLLING, || polling::keep_polling(ctx, warn)).is_some() {
+                    return;
+                }
+            }
+        });
         scope.spawn(move || take(ctx, intake, &nudges, taken, accepted, warnings));
         work(ctx, &more, taken, observer, warnings);
     });
@@ -148,7 +159,9 @@ fn take(
         let all = hints.listed.is_none_or(|l| l.elapsed() >= LIST_EVERY);
         let zones = (!all).then_some(hints.touched.as_slice());
         // A nudge that waits already says the same.
-        let nudge = || drop(accepted.try_send(()));
+        let nudge = || {
+            let _ = accepted.try_send(());
+        };
         let round = trouble.outlive(ctx, TAKING, || {
             let round = intake.round(ctx, &hints.renamed_in, None, zones, &|_| nudge());
             // Some may have been accepted before it failed.

@@ -165,6 +165,11 @@ pub fn ingest(
         ctx.failpoints.pass(failpoint::UNFINISHED);
         (desk.finish)(&now_done)?;
         ctx.failpoints.pass(failpoint::FINISHED);
+        if dataset.feed.is_some() {
+            for (job, outcome) in jobs.iter().zip(&now_done.outcomes) {
+                ctx.block(ctx.store.poll_ingested(&dataset.name, &job.path, outcome.n_read, None))?;
+            }
+        }
         done.outcomes.extend(now_done.outcomes);
         done.commits.extend(now_done.commits);
     }

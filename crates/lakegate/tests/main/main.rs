@@ -4,6 +4,7 @@
 mod bad_input;
 mod columns;
 mod crash;
+mod feeds;
 mod lake;
 mod landing;
 mod properties;

@@ -383,7 +383,10 @@ fn late_column() -> String {
 fn rows_that_differ_in_a_column_that_comes_late_are_no_duplicates() {
     let text = late_column();
     assert!(text.len() > 9 << 20, "read in chunks");
-    let lake = TestLake::with("t", "read: ndjson\nexpect: [ { name: once, is: unique, on_fail: drop } ]\n");
+    let lake = TestLake::with(
+        "t",
+        "read: ndjson\nexpect: [ { name: once, columns: all, is: unique, on_fail: drop } ]\n",
+    );
     lake.land(&at("a.ndjson"), &text);
     lake.land(&at("b.ndjson"), format!("{text}{{\"id\":1,\"v\":\"early\"}}\n"));
     lake.run();
