@@ -108,9 +108,7 @@ fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows
             Rows::Text(batch) => batch.names.iter().position(|n| n == t.spec.source()).is_some_and(|at| {
                 infer::has_float(batch, at, &[plan.nulls.as_slice(), &t.spec.nulls].concat())
             }),
-            Rows::Typed(batch) => {
-                batch.column_by_name(t.spec.source()).is_some_and(|a| typed_conform::has_float(a))
-            }
+            Rows::Typed(batch) => batch.column_by_name(t.spec.source()).is_some_and(typed_conform::has_float),
         })
         .map(|t| t.spec.name.clone())
         .collect()
