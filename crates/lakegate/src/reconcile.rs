@@ -128,7 +128,7 @@ fn one_table(ctx: &Context, table: &TableName, kinds: Kinds, done: &mut Upkeep) 
 }
 
 /// The newest version by the names in the log folder.
-fn newest_version(folder: &std::path::Path) -> u64 {
+pub fn newest_version(folder: &std::path::Path) -> u64 {
     std::fs::read_dir(folder.join("_delta_log"))
         .map(|d| {
             d.flatten()

@@ -12,6 +12,7 @@
 //! | none is live, no duplicate's path stands for it   | stay as they are              |
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use lakegate_domain::LaneName;
 use sqlx::Row as _;
@@ -61,11 +62,13 @@ pub(crate) async fn succeed(conn: &mut Connection, gone: &[i64], now: Millis) ->
         if let Some(live) = orphan.live {
             originals.insert(key, live);
         } else if orphan.stands {
-            if !lanes.contains_key(&orphan.dataset_id) {
-                let name = LaneName::ingest(&parse_dataset(&orphan.dataset)?);
-                lanes.insert(orphan.dataset_id, intern::lane(conn, orphan.dataset_id, &name).await?);
-            }
-            let (lane_id, last_seq) = lanes.get_mut(&orphan.dataset_id).expect("inserted above");
+            let (lane_id, last_seq) = match lanes.entry(orphan.dataset_id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let name = LaneName::ingest(&parse_dataset(&orphan.dataset)?);
+                    new.insert(intern::lane(conn, orphan.dataset_id, &name).await?)
+                }
+            };
             *last_seq += 1;
             originals.insert(key, orphan.file_id);
             revived.push(Revived {

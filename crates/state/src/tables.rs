@@ -1,12 +1,14 @@
 //! What the ledger keeps of tables: the commits that were made, and how many
 //! rows files bring.
 
+use std::collections::HashMap;
+
 use lakegate_domain::{DatasetName, LaneName, Seq, TableName};
 use sqlx::Row as _;
 
 use crate::bulk;
 use crate::error::Result;
-use crate::intern::{self, Tables};
+use crate::intern::{self, Tables, parse_table};
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
 
@@ -41,6 +43,19 @@ impl Store {
         let mut tx = self.write().await?;
         record(&mut tx, &mut Tables::default(), commits).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// The newest version of each of the dataset's tables that the ledger knows
+    /// of.
+    pub async fn newest_versions(&self, dataset: &DatasetName) -> Result<HashMap<TableName, i64>> {
+        let rows = sqlx::query(
+            "select t.table_name, t.last_version from tables t join datasets d on d.dataset_id = t.dataset_id \
+             where d.dataset = ? and t.last_version is not null",
+        )
+        .bind(dataset.to_string())
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| Ok((parse_table(row.try_get(0)?)?, row.try_get(1)?))).collect()
     }
 
     /// The rows that the reader found for one table in the dataset's last

@@ -11,6 +11,9 @@ use crate::render::{self, Progress};
 
 pub fn redrive(shell: &Shell, args: &Redrive) -> Result<Exit> {
     let ctx = shell.context()?;
+    for dataset in ctx.lake.datasets.iter().filter(|d| args.dataset.as_ref().is_none_or(|n| *n == d.name)) {
+        crate::abreast::check(&ctx, &dataset.name)?;
+    }
     let filter = Filter {
         file_ids: args.files.clone(),
         dataset: args.dataset.clone(),

@@ -382,6 +382,7 @@ fn a_ledger_older_than_its_tables_stops_the_lake_before_anything_is_lost() {
     for _ in 0..2 {
         lake.lakegate(&["run"]).is(FAILED).says("LG605").says("older than the tables");
         lake.lakegate(&["replay", "ops.notes"]).is(FAILED).says("LG605");
+        lake.lakegate(&["redrive", "--all"]).is(FAILED).says("LG605");
     }
     // The same where there is no ledger any more.
     fs::remove_dir_all(&state).unwrap();

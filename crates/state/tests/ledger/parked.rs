@@ -138,6 +138,8 @@ async fn status_counts_files_and_knows_the_lag() {
     ledger.accept(&[arrival("x", "x")], Millis(40)).await.unwrap();
     ledger.accept(&[arrival("y", "y")], Millis(50)).await.unwrap();
     ledger.record_commits(&[commit(table(), 3, 3, 30), commit(table(), 2, 3, 20)]).await.unwrap();
+    let versions = ledger.newest_versions(&dataset()).await.unwrap();
+    assert_eq!(versions.into_iter().collect::<Vec<_>>(), [(table(), 3)]);
     let status = ledger.status().await.unwrap();
     assert_eq!(status.len(), 2);
     assert_eq!(status[0].dataset, dataset());
