@@ -81,6 +81,44 @@ impl Node {
     }
 }
 
+/// An object that is being made. Each name stands once.
+#[derive(Default)]
+pub(crate) struct Fields {
+    list: Vec<(String, Node)>,
+    /// Where the names stand, once there are too many to look through.
+    index: HashMap<String, usize>,
+}
+
+impl Fields {
+    const LOOKED_THROUGH: usize = 32;
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
+        let at = match self.list.len() {
+            ..=Self::LOOKED_THROUGH => self.list.iter().position(|(n, _)| n == name),
+            _ => self.index.get(name).copied(),
+        };
+        at.map(|at| &mut self.list[at].1)
+    }
+
+    /// Adds a field of a name that there is not yet.
+    pub fn push(&mut self, name: String, value: Node) {
+        self.list.push((name, value));
+        let n = self.list.len();
+        if n > Self::LOOKED_THROUGH {
+            let new = if n == Self::LOOKED_THROUGH + 1 { 0 } else { n - 1 };
+            self.index.extend((new..n).map(|at| (self.list[at].0.clone(), at)));
+        }
+    }
+
+    pub fn done(self) -> Vec<(String, Node)> {
+        self.list
+    }
+}
+
 /// A value of a JSON text that is not looked into before it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a>(&'a RawValue);
@@ -101,7 +139,7 @@ impl<'a> Raw<'a> {
         if !self.text().starts_with('{') {
             return Ok(Vec::new());
         }
-        serde_json::from_str::<Fields<'a>>(self.text()).map(|fields| fields.0).map_err(no_json)
+        serde_json::from_str::<Keys<'a>>(self.text()).map(|keys| keys.0).map_err(no_json)
     }
 
     /// The values of a list, or the value itself where it is none.
@@ -130,15 +168,15 @@ impl<'a> Raw<'a> {
         }
         Ok(match self.text().as_bytes().first() {
             Some(b'{') => {
-                let mut object: Vec<(String, Node)> = Vec::new();
+                let mut object = Fields::default();
                 for (key, value) in self.fields()? {
                     let value = value.node_at(depth + 1)?;
-                    match object.iter_mut().find(|(k, _)| *k == key) {
-                        Some((_, old)) => *old = value,
-                        None => object.push((key, value)),
+                    match object.get_mut(&key) {
+                        Some(old) => *old = value,
+                        None => object.push(key, value),
                     }
                 }
-                Node::Object(object)
+                Node::Object(object.done())
             }
             Some(b'[') => {
                 let items = self.items()?;
@@ -159,14 +197,14 @@ fn no_json(error: serde_json::Error) -> Error {
 }
 
 /// An object's keys and values, in order.
-struct Fields<'a>(Vec<(String, Raw<'a>)>);
+struct Keys<'a>(Vec<(String, Raw<'a>)>);
 
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Fields<'a> {
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Keys<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 
         impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Fields<'de>;
+            type Value = Keys<'de>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
@@ -177,7 +215,7 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Fields<'a> {
                 while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
                     fields.push((key, Raw(value)));
                 }
-                Ok(Fields(fields))
+                Ok(Keys(fields))
             }
         }
 
@@ -344,6 +382,19 @@ mod tests {
         fn numbers_are_those_of_json(text in "[-0-9.eE+]{1,6}") {
             prop_assert_eq!(is_json_number(&text), serde_json::from_str::<f64>(&text).is_ok() || text.contains(['e', 'E']) && serde_json::from_str::<&RawValue>(&text).is_ok());
         }
+    }
+
+    #[test]
+    fn many_names() {
+        let mut fields = Fields::default();
+        for n in 0..100 {
+            assert!(fields.get_mut(&n.to_string()).is_none());
+            fields.push(n.to_string(), Node::of_text(&n.to_string()));
+            for m in 0..=n {
+                assert_eq!(fields.get_mut(&m.to_string()), Some(&mut Node::Scalar(m.to_string())));
+            }
+        }
+        assert_eq!(fields.done().len(), 100);
     }
 
     #[test]

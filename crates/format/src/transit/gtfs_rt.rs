@@ -3,7 +3,8 @@
 //!
 //! A feed's header counts for all its rows and may stand anywhere, so the bytes
 //! are gone through twice: for the header, then entity by entity. Memory holds
-//! one entity and the rows of a few batches, whatever the feed's size.
+//! one entity and what its rows and those of a batch take, whatever the feed's
+//! size: what every row repeats is bounded, and so is what an entity becomes.
 
 mod encoded;
 mod entities;
@@ -29,6 +30,16 @@ use crate::container::Blob;
 use crate::error::{Error, Result};
 use crate::open::Stream;
 use crate::typed::BATCH_ROWS;
+
+/// Bytes of a header at most: every row has its fields.
+const HEADER_BYTES: usize = 16 << 10;
+/// Bytes of JSON of a header's extensions that every row has; longer ones are
+/// counted.
+const HEADER_EXTENSIONS_BYTES: usize = 4 << 10;
+/// Bytes of rows that make a batch full, where their number does not.
+const BATCH_BYTES: usize = 8 << 20;
+/// How many times its cap an entity's rows may be, which repeat its fields.
+const ENTITY_GROWTH: usize = 8;
 
 /// Whether first bytes are certainly those of a feed in protobuf: a header
 /// whose first field is a version.
@@ -65,6 +76,7 @@ pub(crate) struct Feed {
     streams: Vec<Arc<Stream>>,
     /// The header's cells, the last of every row.
     header: Vec<Cell<'static>>,
+    record_cap: usize,
     ready: VecDeque<(usize, RecordBatch)>,
     any: bool,
     at_end: bool,
@@ -128,6 +140,7 @@ impl Feed {
             streams,
             layouts,
             header,
+            record_cap,
             ready: VecDeque::new(),
             any: false,
             at_end: false,
@@ -151,7 +164,8 @@ impl Feed {
                 };
             }
             self.read_on()?;
-            let is_full = self.rows.iter().flatten().any(|r| r.n_rows >= BATCH_ROWS);
+            let is_full =
+                self.rows.iter().flatten().any(|r| r.n_rows >= BATCH_ROWS || r.size_bytes >= BATCH_BYTES);
             if !is_full && !self.at_end {
                 continue;
             }
@@ -165,7 +179,9 @@ impl Feed {
 
     /// Reads some entities.
     fn read_on(&mut self) -> Result<()> {
-        let mut sink = Sink { layouts: &self.layouts, rows: &mut self.rows, header: &self.header };
+        let most_bytes = self.record_cap.saturating_mul(ENTITY_GROWTH).clamp(BATCH_BYTES, 1 << 30);
+        let (layouts, rows) = (&self.layouts, &mut self.rows);
+        let mut sink = Sink { layouts, rows, header: &self.header, most_bytes, made_bytes: 0 };
         self.at_end = !match &mut self.entities {
             Entities::Wire(entities) => entities.next(&mut sink)?,
             Entities::Json(entities) => entities.next(&mut sink)?,
@@ -179,6 +195,9 @@ struct Sink<'f> {
     layouts: &'f [Layout],
     rows: &'f mut [Option<Rows>],
     header: &'f [Cell<'static>],
+    /// What the rows of one entity may take, and have taken.
+    most_bytes: usize,
+    made_bytes: usize,
 }
 
 impl Sink<'_> {
@@ -186,6 +205,7 @@ impl Sink<'_> {
     ///
     /// Errors are of the entity's bytes; in JSON there are none.
     fn entity(&mut self, mut entity: Entity<'_>) -> Result<(), Fault> {
+        self.made_bytes = 0;
         if entity.carried.is_empty() {
             let bare = self.layouts.len() - 1;
             debug_assert_eq!(STREAMS[bare].name, BARE_ENTITY);
@@ -208,6 +228,10 @@ impl Sink<'_> {
             let inner = std::mem::take(&mut row.inner);
             for (of, body) in inner {
                 self.inner(of, body, &row, &entity.cells)?;
+                if self.made_bytes > self.most_bytes {
+                    let Body::Wire(Span { at, .. }) = body else { return Err(Fault::too_long(0)) };
+                    return Err(Fault::too_long(at));
+                }
             }
             self.push(stream, &entity.cells, row);
         }
@@ -242,7 +266,7 @@ impl Sink<'_> {
         if !row.extensions.is_empty() {
             row.cells[layout.extensions] = Cell::Json(Value::Object(row.extensions));
         }
-        rows.push(row.cells[..layout.header].iter().chain(self.header));
+        self.made_bytes += rows.push(row.cells[..layout.header].iter().chain(self.header));
     }
 }
 
@@ -271,7 +295,18 @@ fn header_cells(
         row.extend("", &number.to_string(), value);
     }
     if !row.extensions.is_empty() {
-        row.cells[n_cells - 1] = Cell::Json(Value::Object(std::mem::take(&mut row.extensions)));
+        let n_fields = row.extensions.values().map(|v| v.as_array().map_or(1, Vec::len)).sum::<usize>();
+        let all = Value::Object(std::mem::take(&mut row.extensions));
+        let n_bytes = all.to_string().len();
+        row.cells[n_cells - 1] = Cell::Json(match n_bytes {
+            ..=HEADER_EXTENSIONS_BYTES => all,
+            _ => serde_json::json!({ "n_fields": n_fields, "n_bytes": n_bytes }),
+        });
     }
-    Ok(row.cells.into_iter().map(Cell::into_owned).collect())
+    // Written once, not for each row.
+    let written = |cell| match cell {
+        Cell::Json(value) => Cell::Text(value.to_string().into()),
+        other => other.into_owned(),
+    };
+    Ok(row.cells.into_iter().map(written).collect())
 }

@@ -30,7 +30,21 @@ pub(super) enum Encoded<'a> {
 pub(super) struct Fault {
     pub at: u64,
     pub what: &'static str,
-    pub is_too_deep: bool,
+    pub kind: FaultKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum FaultKind {
+    NoMessage,
+    TooDeep,
+    TooLong,
+}
+
+impl Fault {
+    /// A message that becomes more rows than anything real.
+    pub fn too_long(at: u64) -> Self {
+        Fault { at, what: "its rows would take many times the cap `record`", kind: FaultKind::TooLong }
+    }
 }
 
 /// The fields of a message, in the order in which they stand. Ends after a
@@ -47,7 +61,7 @@ impl<'a> Fields<'a> {
 
     fn fault(&mut self, at: usize, what: &'static str) -> Fault {
         self.next = self.span.bytes.len();
-        Fault { at: self.span.at + at as u64, what, is_too_deep: false }
+        Fault { at: self.span.at + at as u64, what, kind: FaultKind::NoMessage }
     }
 
     fn varint(&mut self) -> Result<u64, Fault> {
@@ -109,7 +123,10 @@ impl<'a> Fields<'a> {
             }
             match self.key()? {
                 (_, 3) if open.len() == MAX_DEPTH => {
-                    return Err(Fault { is_too_deep: true, ..self.fault(at, "groups nested too deeply") });
+                    return Err(Fault {
+                        kind: FaultKind::TooDeep,
+                        ..self.fault(at, "groups nested too deeply")
+                    });
                 }
                 (number, 3) => open.push(number),
                 (number, 4) => {

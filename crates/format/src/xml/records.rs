@@ -7,7 +7,7 @@ use super::Around;
 use super::events::{Piece, Pieces};
 use crate::encoding::{Bytestream, Place};
 use crate::error::{Error, Result};
-use crate::tree::{Node, OWN_TEXT};
+use crate::tree::{Fields, Node, OWN_TEXT};
 
 /// Reads the records of a document, one by one.
 pub(crate) struct Elements {
@@ -109,15 +109,14 @@ impl Builder<'_> {
         attributes: Vec<(String, String)>,
         path: String,
     ) -> Result<Node> {
-        let mut fields: Vec<(String, Node)> = Vec::new();
+        let mut fields = Fields::default();
         let mut is_nil = false;
         for (name, value) in attributes {
             self.grow(pieces, name.len() + value.len())?;
             is_nil |= name == "nil" && value == "true";
-            fields.push((format!("@{name}"), Node::of_text(value.trim())));
+            fields.push(format!("@{name}"), Node::of_text(value.trim()));
         }
         let mut text = String::new();
-        let mut index = std::collections::HashMap::new();
         loop {
             let Some(piece) = pieces.next()? else {
                 return Err(pieces.fault("the document ends inside a record"));
@@ -126,21 +125,20 @@ impl Builder<'_> {
                 Piece::Open { attributes } => {
                     let name = pieces.open().last().cloned().unwrap_or_default();
                     self.grow(pieces, name.len())?;
-                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    let path = match path.as_str() {
+                        _ if self.lists.is_empty() => String::new(),
+                        "" => name.clone(),
+                        path => format!("{path}.{name}"),
+                    };
                     let is_list = self.lists.contains(&path);
                     let child = self.element(pieces, attributes, path)?;
-                    match index.get(&name) {
-                        None => {
-                            index.insert(name.clone(), fields.len());
-                            fields.push((name, if is_list { Node::List(vec![child]) } else { child }));
+                    match fields.get_mut(&name) {
+                        None => fields.push(name, if is_list { Node::List(vec![child]) } else { child }),
+                        Some(Node::List(items)) => items.push(child),
+                        Some(one) => {
+                            let first = std::mem::replace(one, Node::Null);
+                            *one = Node::List(vec![first, child]);
                         }
-                        Some(at) => match &mut fields[*at].1 {
-                            Node::List(items) => items.push(child),
-                            one => {
-                                let first = std::mem::replace(one, Node::Null);
-                                *one = Node::List(vec![first, child]);
-                            }
-                        },
                     }
                 }
                 Piece::Text(more) => {
@@ -154,10 +152,10 @@ impl Builder<'_> {
         Ok(match (is_nil, fields.is_empty(), own) {
             (true, ..) => Node::Null,
             (_, true, own) => own,
-            (_, false, Node::Null) => Node::Object(fields),
+            (_, false, Node::Null) => Node::Object(fields.done()),
             (_, false, own) => {
-                fields.push((OWN_TEXT.into(), own));
-                Node::Object(fields)
+                fields.push(OWN_TEXT.into(), own);
+                Node::Object(fields.done())
             }
         })
     }

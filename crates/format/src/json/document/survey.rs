@@ -87,17 +87,22 @@ impl Document {
         let (mut at, mut want) = (0, self.chunk_bytes);
         let end = loop {
             self.window.fill(want)?;
-            match nesting.read(self.window.data(), at, usize::MAX) {
-                Step::Ended(end) => break end,
-                Step::More(_) if self.window.at_end() => return Err(self.cut_short("inside a value")),
-                Step::More(read) => at = read,
+            let step = nesting.read(self.window.data(), at, usize::MAX);
+            let read = match step {
+                Step::Ended(end) => end,
+                Step::More(read) => read,
                 Step::TooDeep(at) => return Err(self.too_deep(at)),
                 Step::Mismatch(at) => return Err(self.mismatch(at)),
-            }
-            if self.window.data().len() > cap {
+            };
+            if read > cap {
                 let what =
-                    format!("{}: a value of more than {cap} bytes (the cap `record`)", self.window.place());
+                    format!("{}: a value of more than the {cap} bytes it may have", self.window.place());
                 return Err(Error::new(Code::RecordTooLong, what));
+            }
+            match step {
+                Step::Ended(end) => break end,
+                _ if self.window.at_end() => return Err(self.cut_short("inside a value")),
+                _ => at = read,
             }
             want = 2 * self.window.data().len();
         };

@@ -1,7 +1,6 @@
 //! Messages in protobuf to cells.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use lakegate_domain::transit::gtfs_rt::{Field, Message, TRANSLATED_STRING, Type};
 use serde_json::{Map, Value};
@@ -144,11 +143,10 @@ pub(super) fn raw(encoded: Encoded<'_>) -> Value {
         Encoded::Fixed64(v) => v.into(),
         Encoded::Fixed32(v) => v.into(),
         Encoded::Bytes(span) | Encoded::Group(span) => {
-            let mut hex = String::with_capacity(2 * span.bytes.len());
-            for byte in span.bytes {
-                write!(hex, "{byte:02x}").expect("writing to a String does not fail");
-            }
-            hex.into()
+            const DIGITS: [char; 16] =
+                ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+            let digits = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+            span.bytes.iter().flat_map(digits).collect::<String>().into()
         }
     }
 }

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 
 use super::layout::camel_case;
 use super::rows::{Body, Cell};
-use super::{Entity, Sink, encoded};
+use super::{Entity, HEADER_BYTES, Sink, encoded};
 use crate::container::{Blob, BlobReader, carried};
 use crate::encoding::decode;
 use crate::error::{Error, Result};
 use crate::json::{Document, survey};
-use crate::transit::wire::{Encoded, Fault, Fields, Span};
+use crate::transit::wire::{Encoded, Fault, FaultKind, Fields, Span};
 
 /// Fields of a feed message.
 const HEADER: u32 = 1;
@@ -63,13 +63,14 @@ impl WireEntities {
         };
         let mut all = start(blob);
         let mut header = WireHeader { bytes: Vec::new(), extensions: Vec::new() };
-        let mut any = false;
+        let (mut any, mut n_bytes) = (false, 0);
         while let Some(field) = all.field()? {
             match field {
                 Top::Bytes { number: HEADER, len, at } => {
-                    // One that stands twice goes on where the first one ended.
-                    all.take(len, at, header.bytes.len())?;
-                    header.bytes.append(&mut all.buffer);
+                    all.take(len, at, HEADER_BYTES)?;
+                    // One that stands again says all anew: messages that were put
+                    // behind each other have a header each.
+                    header.bytes = std::mem::take(&mut all.buffer);
                     any = true;
                 }
                 Top::Bytes { number: ENTITY, len, at } => {
@@ -77,13 +78,18 @@ impl WireEntities {
                     all.pass(len, at)?;
                 }
                 Top::Bytes { number, len, at } => {
-                    all.take(len, at, header.bytes.len())?;
+                    all.take(len, at, HEADER_BYTES)?;
+                    n_bytes += len;
                     let span = Span { bytes: &all.buffer, at };
                     header.extensions.push((number, encoded::raw(Encoded::Bytes(span))));
                 }
                 Top::Other { number, value } => {
+                    n_bytes += 8;
                     header.extensions.push((number, encoded::raw(Encoded::Varint(value))));
                 }
+            }
+            if n_bytes > HEADER_BYTES as u64 {
+                return Err(all.not_a_feed(all.at, "too much that is neither a header nor an entity"));
             }
         }
         if !any {
@@ -104,7 +110,7 @@ impl WireEntities {
                 continue;
             }
             self.n_entities += 1;
-            self.take(len, at, 0)?;
+            self.take(len, at, self.record_cap)?;
             let span = Span { bytes: &self.buffer, at };
             entity(span).and_then(|e| sink.entity(e)).map_err(|f| self.fault(span, f))?;
             return Ok(true);
@@ -163,16 +169,12 @@ impl WireEntities {
         Ok(bytes)
     }
 
-    /// Reads a field's bytes into the buffer; `before` bytes are held already.
-    fn take(&mut self, len: u64, at: u64, before: usize) -> Result<()> {
-        if len + before as u64 > self.record_cap as u64 {
-            return Err(Error::new(
-                Code::RecordTooLong,
-                format!(
-                    "byte {at} of the file: a message of {len} bytes; one may have {} (the cap `record`)",
-                    self.record_cap
-                ),
-            ));
+    /// Reads a field's bytes into the buffer.
+    fn take(&mut self, len: u64, at: u64, most: usize) -> Result<()> {
+        if len > most as u64 {
+            let what = if most == HEADER_BYTES { "a header may have" } else { "the cap `record` is" };
+            let message = format!("byte {at} of the file: a message of {len} bytes; {what} {most}");
+            return Err(Error::new(Code::RecordTooLong, message));
         }
         self.buffer.clear();
         self.buffer.resize(len as usize, 0);
@@ -213,7 +215,7 @@ impl WireEntities {
 
     fn fault(&self, span: Span<'_>, fault: Fault) -> Error {
         let id = entity_id(span).map(|id| format!(" (`{id}`)")).unwrap_or_default();
-        let code = if fault.is_too_deep { Code::TooDeep } else { Code::Malformed };
+        let code = code_of(fault.kind);
         Error::new(
             code,
             format!("entity {}{id}, byte {} of the file: {}", self.n_entities, fault.at, fault.what),
@@ -243,6 +245,14 @@ fn keep(entity: &mut Entity<'_>, field: &str, value: Value) {
     entity.extensions.insert(field.to_string(), value);
 }
 
+fn code_of(kind: FaultKind) -> Code {
+    match kind {
+        FaultKind::NoMessage => Code::Malformed,
+        FaultKind::TooDeep => Code::TooDeep,
+        FaultKind::TooLong => Code::RecordTooLong,
+    }
+}
+
 /// What a damaged entity calls itself.
 fn entity_id(span: Span<'_>) -> Option<String> {
     match Fields::new(span).next()? {
@@ -263,7 +273,7 @@ impl JsonEntities {
     pub fn open(blob: &Blob, chunk_bytes: usize, record_cap: usize) -> Result<(Self, Value)> {
         let text = || decode(Box::new(blob.reader()), None);
         let (input, place) = text()?;
-        let found = survey(input, place, "header", chunk_bytes, record_cap)?;
+        let found = survey(input, place, "header", chunk_bytes, HEADER_BYTES)?;
         let entity = found.keys.iter().rev().find(|(key, _)| key == "entity").map(|(_, first)| *first);
         if found.value.is_none() && entity.is_none() {
             let keys = found.keys.iter().take(10).map(|(k, _)| format!("`{k}`")).collect::<Vec<_>>();
@@ -308,7 +318,8 @@ impl JsonEntities {
                     fields.push((name.as_str(), value));
                 }
             }
-            sink.entity(entity_of(&fields)).map_err(|f| Error::new(Code::Bug, f.what))?;
+            sink.entity(entity_of(&fields))
+                .map_err(|f| Error::new(code_of(f.kind), format!("row {}: {}", self.n_entities, f.what)))?;
         }
         Ok(true)
     }

@@ -107,14 +107,23 @@ impl Builder {
         }
     }
 
-    fn push(&mut self, cell: &Cell<'_>) {
+    /// Adds a value; what it takes, about.
+    fn push(&mut self, cell: &Cell<'_>) -> usize {
+        let mut len = 0;
         match (self, cell) {
             (Builder::Bool(b), Cell::Bool(v)) => b.append_value(*v),
             (Builder::Int(b), Cell::Int(v)) => b.append_value(*v),
             (Builder::Float(b), Cell::Float(v)) => b.append_value(*v),
             (Builder::Instant(b), Cell::Instant(v)) => b.append_value(*v),
-            (Builder::Text(b), Cell::Text(v)) => b.append_value(v),
-            (Builder::Text(b), Cell::Json(v)) => b.append_value(v.to_string()),
+            (Builder::Text(b), Cell::Text(v)) => {
+                len = v.len();
+                b.append_value(v);
+            }
+            (Builder::Text(b), Cell::Json(v)) => {
+                let text = v.to_string();
+                len = text.len();
+                b.append_value(text);
+            }
             // What does not have the column's type was never made.
             (Builder::Bool(b), _) => b.append_null(),
             (Builder::Int(b), _) => b.append_null(),
@@ -122,6 +131,7 @@ impl Builder {
             (Builder::Instant(b), _) => b.append_null(),
             (Builder::Text(b), _) => b.append_null(),
         }
+        len + size_of::<i64>()
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -140,6 +150,8 @@ pub(super) struct Rows {
     schema: SchemaRef,
     builders: Vec<Builder>,
     pub n_rows: usize,
+    /// What the rows take, about.
+    pub size_bytes: usize,
 }
 
 impl Rows {
@@ -148,19 +160,23 @@ impl Rows {
         let columns = layout.columns.iter().map(|c| &c.column);
         let fields: Vec<_> = columns.clone().map(|c| Field::new(&c.name, data_type(kind(c)), true)).collect();
         let builders = columns.map(|c| Builder::new(kind(c))).collect();
-        Self { schema: Arc::new(Schema::new(fields)), builders, n_rows: 0 }
+        Self { schema: Arc::new(Schema::new(fields)), builders, n_rows: 0, size_bytes: 0 }
     }
 
-    pub fn push<'c>(&mut self, cells: impl Iterator<Item = &'c Cell<'c>>) {
+    /// Adds a row; what it takes, about.
+    pub fn push<'c>(&mut self, cells: impl Iterator<Item = &'c Cell<'c>>) -> usize {
+        let mut size_bytes = 0;
         for (builder, cell) in self.builders.iter_mut().zip(cells) {
-            builder.push(cell);
+            size_bytes += builder.push(cell);
         }
         self.n_rows += 1;
+        self.size_bytes += size_bytes;
+        size_bytes
     }
 
     /// Hands out what there is.
     pub fn finish(&mut self) -> Result<RecordBatch> {
-        self.n_rows = 0;
+        (self.n_rows, self.size_bytes) = (0, 0);
         let arrays = self.builders.iter_mut().map(Builder::finish).collect();
         RecordBatch::try_new(self.schema.clone(), arrays).map_err(|e| Error::new(Code::Bug, e.to_string()))
     }

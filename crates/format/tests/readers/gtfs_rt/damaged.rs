@@ -64,6 +64,40 @@ fn each_has_its_code_and_place() {
     assert_eq!(e.code, Code::RecordTooLong);
 }
 
+/// A few bytes become a row that repeats what stands around it: that is bounded.
+#[test]
+fn what_would_fill_the_memory() {
+    let caps = Caps { record_bytes: 4 << 20, ..Caps::default() };
+    let read = Read { caps, ..as_feed() };
+    let update = TripUpdate {
+        trip: TripDescriptor { trip_id: Some("x".repeat(1000)), ..Default::default() },
+        stop_time_update: vec![StopTimeUpdate::default(); 100_000],
+        ..Default::default()
+    };
+    let bytes = feed(vec![FeedEntity { id: "e".into(), trip_update: Some(update), ..Default::default() }]);
+    let e = feed_rows(bytes.encode_to_vec(), &read, CHUNK).unwrap_err();
+    assert_eq!(e.code, Code::RecordTooLong, "{e}");
+    assert!(e.message.contains("entity 1 (`e`)"), "{e}");
+    let updates = vec!["{}"; 100_000].join(",");
+    let text = format!(
+        r#"{{"header":{{}},"entity":[{{"trip_update":{{"trip":{{"trip_id":"{}"}},"stop_time_update":[{updates}]}}}}]}}"#,
+        "x".repeat(1000)
+    );
+    let e = feed_rows(text, &read, CHUNK).unwrap_err();
+    assert_eq!(e.code, Code::RecordTooLong, "{e}");
+    assert!(e.message.contains("row 1"), "{e}");
+    // What every row of a feed repeats.
+    let mut long = feed(vec![a_vehicle()]);
+    long.header.gtfs_realtime_version = "x".repeat(20_000);
+    let e = feed_rows(long.encode_to_vec(), &as_feed(), CHUNK).unwrap_err();
+    assert_eq!(e.code, Code::RecordTooLong, "{e}");
+    let text = format!(r#"{{"header":{{"a":"{}"}},"entity":[]}}"#, "x".repeat(20_000));
+    assert_eq!(feed_rows(text, &as_feed(), 100).unwrap_err().code, Code::RecordTooLong);
+    let extended = [&feed(vec![a_vehicle()]).encode_to_vec()[..], &[0x1A, 0xB8, 0x17], &[7; 3000]].concat();
+    let rows = feed_rows(extended, &as_feed(), CHUNK).unwrap();
+    assert!(rows[0].1["feed_extensions"].contains(r#""n_fields":1"#), "{}", rows[0].1["feed_extensions"]);
+}
+
 /// A feed that ends early is refused, but where an entity ends: that, its bytes
 /// do not say.
 #[test]
