@@ -239,19 +239,24 @@ fn tiers(mut files: Vec<LiveFile>) -> Vec<Vec<LiveFile>> {
     tiers
 }
 
-/// Folds the small files of each partition into larger ones, up to the target
-/// size, in one commit that changes no row. At least `at_files` files of
-/// similar size are needed. A killed compaction leaves nothing but unnamed
-/// files.
-pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions) -> Result<Compaction> {
-    let Some(schema) = log.schema().cloned() else { return Ok(Compaction::default()) };
+/// The small files that a compaction would fold, each group into one or few: at
+/// least `at_files` files of one partition and of similar size.
+pub async fn foldable(log: &TableLog, at_files: usize, options: &SinkOptions) -> Result<Vec<Vec<LiveFile>>> {
     let small = options.target_file_bytes / 2;
     let mut partitions: std::collections::BTreeMap<Vec<Option<String>>, Vec<LiveFile>> = Default::default();
     for f in live(log).await?.into_iter().filter(|f| f.size_bytes < small) {
         partitions.entry(f.partition_values.iter().map(|(_, v)| v.clone()).collect()).or_default().push(f);
     }
+    Ok(partitions.into_values().flat_map(tiers).filter(|f| f.len() >= at_files.max(2)).collect())
+}
+
+/// Folds the small files of each partition into larger ones, up to the target
+/// size, in one commit that changes no row. A killed compaction leaves nothing
+/// but unnamed files.
+pub async fn compact(log: &mut TableLog, at_files: usize, options: &SinkOptions) -> Result<Compaction> {
+    let Some(schema) = log.schema().cloned() else { return Ok(Compaction::default()) };
     let mut commit = Commit { operation: "OPTIMIZE", data_change: false, ..Commit::default() };
-    for mut files in partitions.into_values().flat_map(tiers).filter(|f| f.len() >= at_files.max(2)) {
+    for mut files in foldable(log, at_files, options).await? {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let before: u64 = files.iter().filter_map(|f| f.n_rows).sum();
         let mut sink = Sink::new(&log.folder, schema.clone(), log.partition_columns(), options.clone());

@@ -11,6 +11,7 @@ pub mod files;
 pub mod layout;
 pub mod log;
 pub mod output;
+pub mod owners;
 pub mod session;
 pub mod sink;
 pub mod transform;

@@ -295,7 +295,7 @@ pub struct Redrive {
 
 /// Runs the raw bytes of a dataset through its configuration as it is now, and
 /// replaces the rows in its tables. Readers see the old rows or the new ones,
-/// never half of each.
+/// never half of each. A file whose raw bytes are no longer kept keeps its rows.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -324,7 +324,7 @@ pub struct Trace {
     #[arg(value_name = "ROW", value_parser = trace_target)]
     pub target: TraceTarget,
     /// The row's number in its file, from its `_row`
-    #[arg(long, value_name = "N", requires = "file")]
+    #[arg(long, value_name = "N", requires = "file", value_parser = clap::value_parser!(u64).range(1..))]
     pub row: Option<u64>,
     /// The row's file, from its `_file_id`
     #[arg(long, value_name = "FILE_ID")]
@@ -338,9 +338,11 @@ pub enum TraceTarget {
     Table(TableName),
 }
 
-/// For every file: rows read = rows in tables + quarantined + dropped by an
-/// expectation + removed as duplicates; every data file is there; every commit
-/// token is the ledger's.
+/// Counts the tables' rows and compares them with the ledger. For every file and
+/// table: rows in (the file's, or what its transform makes of them) = rows in the
+/// table + quarantined + dropped by an expectation + removed as duplicates, each
+/// there once; every data file is there; every commit token is one that the
+/// ledger has handed out; the raw bytes are those that landed.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -550,6 +552,7 @@ mod tests {
             "lakegate parked --code LG999",
             "lakegate trace a.b",
             "lakegate trace a.b.c --row 3",
+            "lakegate trace a.b.c --file f1 --row 0",
             "lakegate run --dataset a",
             "lakegate prove a.b.",
             "lakegate --verbose --quiet status",

@@ -9,11 +9,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use lakegate_domain::{Code, DatasetName, Failure};
+use lakegate_domain::{DatasetName, Failure};
 
 use crate::context::Context;
 use crate::intake::{Intake, Round};
-use crate::reconcile::{self, Upkeep};
+use crate::mishap::caught;
+use crate::reconcile::{self, Kinds, Upkeep};
+use crate::replay;
 use crate::worker::{Worked, Worker};
 
 pub use up::up;
@@ -24,6 +26,9 @@ pub struct Report {
     pub round: Round,
     pub worked: Worked,
     pub upkeep: Upkeep,
+    /// What kept a part of the work from being done. Nothing of it is lost: the
+    /// next run tries it again.
+    pub failures: Vec<Failure>,
     pub interrupted: bool,
     pub elapsed: Duration,
 }
@@ -40,18 +45,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Takes and commits everything that is pending, once.
 pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
-    let mut report = Report::default();
+    let mut report = Report { failures: replay::resume(ctx), ..Report::default() };
     let mut intake = Intake::new(ctx)?;
     let mut worker = Worker::default();
     let mut last_progress = Instant::now();
     loop {
         let before = (report.round.n_queued, report.worked.n_committed, report.worked.parked.len());
-        pass(ctx, &mut intake, &mut worker, only, &mut report, observer)?;
+        let n_failures = report.failures.len();
+        pass(ctx, &mut intake, &mut worker, only, &mut report, observer);
         if before != (report.round.n_queued, report.worked.n_committed, report.worked.parked.len()) {
             last_progress = Instant::now();
         }
         if ctx.stopping() {
             report.interrupted = true;
+            break;
+        }
+        if report.failures.len() > n_failures {
             break;
         }
         let waits = [report.round.next, report.worked.retry_in];
@@ -62,13 +71,18 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
         pause(ctx, wait);
     }
     if !ctx.stopping() {
-        report.upkeep = reconcile::after_run(ctx)?;
+        report.upkeep = reconcile::maintain(ctx, None, Kinds::AFTER_RUN);
     }
     report.elapsed = started.elapsed();
     Ok(report)
 }
 
-/// One round of intake, and work on what is accepted, at the same time.
+/// What the halves of a round do, for messages.
+const TAKING: &str = "taking what has landed";
+const LOADING: &str = "loading what was taken";
+
+/// One round of intake, and work on what is accepted, at the same time. What
+/// fails in one half keeps the other from nothing.
 fn pass(
     ctx: &Context,
     intake: &mut Intake,
@@ -76,7 +90,7 @@ fn pass(
     only: Option<&DatasetName>,
     report: &mut Report,
     observer: &dyn Observer,
-) -> Result<(), Failure> {
+) {
     let earlier = report.round.clone();
     let so_far = Mutex::new(Round::default());
     let taken = |now: &Round| {
@@ -85,13 +99,15 @@ fn pass(
         all
     };
     let (accepted, more) = sync_channel::<()>(1);
-    let (round, worked) = std::thread::scope(|scope| {
+    let (round, worked, drained) = std::thread::scope(|scope| {
         let so_far = &so_far;
         let intake = scope.spawn(move || {
-            intake.round(ctx, &HashSet::new(), only, None, &|round| {
-                *so_far.lock().expect("no holder panics") = round.clone();
-                // A nudge that waits already says the same.
-                let _ = accepted.try_send(());
+            caught(TAKING, || {
+                intake.round(ctx, &HashSet::new(), only, None, &|round| {
+                    *so_far.lock().expect("no holder panics") = round.clone();
+                    // A nudge that waits already says the same.
+                    let _ = accepted.try_send(());
+                })
             })
         });
         let mut worked = report.worked.clone();
@@ -101,12 +117,12 @@ fn pass(
             let before = worked.clone();
             let round = || taken(&so_far.lock().expect("no holder panics"));
             observer.progress(&round(), &worked);
-            let drained = worker.drain(ctx, only, &|now| {
+            let shown = |now: &Worked| {
                 let mut all = before.clone();
                 all.add(now.clone());
                 observer.progress(&round(), &all);
-            });
-            match drained {
+            };
+            match caught(LOADING, || worker.drain(ctx, only, &shown)) {
                 Ok(now) => worked.add(now),
                 Err(f) => break Err(f),
             }
@@ -114,14 +130,17 @@ fn pass(
                 break Ok(());
             }
         };
-        let round = intake.join().unwrap_or_else(|_| Err(Failure::new(Code::Bug, "the intake panicked")));
-        (round, drained.map(|()| worked))
+        (intake.join().expect("its panics are caught"), worked, drained)
     });
-    // What was committed is told whatever became of the intake.
-    report.worked = worked?;
-    report.round.add(round?);
+    report.worked = worked;
+    // What was accepted before the failure is told all the same.
+    report.round = taken(&so_far.into_inner().expect("no holder panics"));
+    match round {
+        Ok(round) => report.round = taken(&round),
+        Err(failure) => report.failures.push(failure),
+    }
+    report.failures.extend(drained.err());
     observer.progress(&report.round, &report.worked);
-    Ok(())
 }
 
 /// Sleeps, but not through a request to stop.

@@ -2,8 +2,8 @@
 //! process. Exactly-once is a claim until it was killed between each pair of
 //! steps.
 //!
-//! `LAKEGATE_KILL_AT=<name>[:<n>]` kills with SIGKILL at the `n`th passage.
-//! Without it a point costs one comparison.
+//! `LAKEGATE_KILL_AT=<name>[:<n>]` kills with SIGKILL at the `n`th passage,
+//! `<name>:<n>:panic` panics there. Without it a point costs one comparison.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -61,12 +61,15 @@ pub const ALL: [&str; 15] = [
 #[derive(Debug, Default)]
 pub struct Failpoints {
     at: Option<(String, AtomicU32)>,
+    panics: bool,
 }
 
 impl Failpoints {
-    /// Reads `<name>[:<n>]`.
+    /// Reads `<name>[:<n>[:panic]]`.
     pub fn parse(text: Option<&str>) -> Self {
-        let at = text.filter(|t| !t.is_empty()).map(|t| {
+        let text = text.filter(|t| !t.is_empty());
+        let panics = text.is_some_and(|t| t.ends_with(":panic"));
+        let at = text.map(|t| t.trim_end_matches(":panic")).map(|t| {
             let (name, n) = t.split_once(':').unwrap_or((t, "1"));
             if !ALL.contains(&name) {
                 eprintln!(
@@ -76,7 +79,7 @@ impl Failpoints {
             }
             (name.to_string(), AtomicU32::new(n.parse().unwrap_or(1)))
         });
-        Self { at }
+        Self { at, panics }
     }
 
     pub fn pass(&self, name: &str) {
@@ -84,6 +87,9 @@ impl Failpoints {
             && at == name
             && left.fetch_sub(1, Ordering::Relaxed) == 1
         {
+            if self.panics {
+                panic!("asked to panic at `{name}`");
+            }
             kill_self();
         }
     }

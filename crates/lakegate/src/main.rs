@@ -10,6 +10,7 @@ mod engine;
 mod failpoint;
 mod ingest;
 mod intake;
+mod mishap;
 mod prompt;
 mod reconcile;
 mod render;
@@ -28,6 +29,7 @@ use cli::{Cli, Exit};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    mishap::tell_places();
     let cli = Cli::parse();
     log_to_stderr(cli.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
         Err(_) => {
             eprintln!(
                 "error: LG901: lakegate made a mistake and stopped; nothing is lost, run it again. Please report the \
-                 lines above."
+                 line above."
             );
             Exit::Failed
         }

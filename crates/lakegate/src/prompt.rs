@@ -56,7 +56,7 @@ pub async fn run(session: Session, look: Look) -> io::Result<()> {
         // A first time, or a file of another make: an empty history is no loss.
         let _ = editor.load_history(path);
     }
-    println!("\\? for help, \\q to leave");
+    writeln!(io::stdout(), "\\? for help, \\q to leave")?;
     loop {
         // Waiting for a key would block the runtime's thread.
         let (returned, line) = tokio::task::spawn_blocking(move || {
@@ -83,7 +83,7 @@ pub async fn run(session: Session, look: Look) -> io::Result<()> {
         }
         match Input::of(&line) {
             Input::Leave => break,
-            Input::Help => println!("{HELP}"),
+            Input::Help => writeln!(io::stdout(), "{HELP}")?,
             Input::Tables => {
                 list_tables(&session, look).await?;
                 tokio::spawn(gather(session.clone(), words.clone()));
@@ -160,14 +160,13 @@ async fn statement(session: &Session, sql: &str, look: Look) -> io::Result<()> {
         result = shown => result,
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
-            println!("cancelled after {}", render::duration(started.elapsed()));
-            return Ok(());
+            return writeln!(io::stdout(), "cancelled after {}", render::duration(started.elapsed()));
         }
     };
     match result {
         Ok(n_rows) => {
             let took = render::duration(started.elapsed());
-            println!("({}, {took})", render::counted(n_rows, "row"));
+            writeln!(io::stdout(), "({}, {took})", render::counted(n_rows, "row"))?;
         }
         Err(e) => eprintln!("{}", complaint(sql, &e, look.color)),
     }
@@ -182,7 +181,7 @@ async fn list_tables(session: &Session, look: Look) -> io::Result<()> {
     for (name, doc) in session.system_tables() {
         system.row([format!("system.{name}"), doc]);
     }
-    println!();
+    writeln!(io::stdout())?;
     system.print(&mut io::stdout())
 }
 

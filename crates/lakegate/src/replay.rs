@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lakegate_domain::model::Dataset;
-use lakegate_domain::{Code, Failure, FileId, LaneName, Seq};
+use lakegate_domain::{Code, Failure, FileId, LaneName, Seq, TableName};
 use lakegate_lake::files::{live, without_rows_of};
-use lakegate_lake::log::{AddFile, Commit, RemoveFile};
+use lakegate_lake::layout::FILE_ID;
+use lakegate_lake::log::{AddFile, Commit, RemoveFile, TableLog};
 use lakegate_lake::sink::remove_files;
 use lakegate_state::{CommitRecord, Job, Outcome, RunStatus};
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::ingest::fold::quarantine_schema;
 use crate::ingest::prepare::{STREAM_OVER_BYTES, prepare};
 use crate::ingest::tables::Tables;
 use crate::ingest::{env, grown_schema, outcomes, sink_options, write_rows};
+use crate::mishap::caught;
 use crate::worker::Worker;
 
 /// What a replay came to.
@@ -27,18 +29,58 @@ pub struct Replayed {
     pub n_files: usize,
     pub n_rows: u64,
     pub tables: Vec<String>,
+    /// Files whose raw bytes are no longer kept: their rows stayed as they were.
+    pub n_kept: usize,
     /// Files that today's configuration refuses. Where there are any, nothing
     /// was changed.
     pub refused: Vec<(String, Failure)>,
+    /// A person asked to stop before anything was changed.
+    pub stopped: bool,
 }
 
-/// Kind of a replay's run; with `:` and file ids where it is of some files.
-pub const KIND: &str = "replay";
+impl Replayed {
+    /// Whether it was done.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && !self.stopped
+    }
+}
 
 /// Raw text held at a time.
 const HELD_BYTES: u64 = 32 << 20;
 
+/// Why these files alone cannot be replayed, for people; `None` where they can.
+pub fn objection(ctx: &Context, dataset: &Arc<Dataset>, only: &[FileId]) -> Result<Option<String>, Failure> {
+    if only.is_empty() {
+        return Ok(None);
+    }
+    let files = ctx.block(ctx.store.replayable(&dataset.name))?;
+    if let Some(missing) = only.iter().find(|id| !files.iter().any(|f| f.job.file_id == **id)) {
+        return Ok(Some(format!(
+            "file {missing} has no rows in dataset {} to replay; see `lakegate files`",
+            dataset.name
+        )));
+    }
+    let mut tables = Tables::new(dataset.clone(), ctx.lake.storage.clone());
+    ctx.runtime.block_on(tables.open_existing())?;
+    Ok(without_owner(&mut tables).map(|table| {
+        format!(
+            "rows of {table} do not say which file they came from (`provenance: false`), so that those of one \
+             file cannot be told from the others'; replay the whole dataset: lakegate replay {}",
+            dataset.name
+        )
+    }))
+}
+
+/// A table whose rows do not say which file they came from.
+fn without_owner(tables: &mut Tables) -> Option<TableName> {
+    let lacks = |log: &TableLog| log.schema().is_some_and(|s| s.index_of(FILE_ID).is_err());
+    tables.iter_mut().find(|(_, t)| lacks(&t.log)).map(|(_, t)| t.log.name.clone())
+}
+
 /// Rebuilds a dataset, or the rows of some of its files, from raw bytes.
+///
+/// Where an earlier replay of the dataset was cut off between its commits, that
+/// one is finished first, or done again as a part of this one.
 pub fn replay(
     ctx: &Context,
     dataset: &Arc<Dataset>,
@@ -47,40 +89,58 @@ pub fn replay(
 ) -> Result<Replayed, Failure> {
     crate::abreast::check(ctx, &dataset.name)?;
     settle(ctx, dataset)?;
-    let lane = LaneName::replay(&dataset.name);
-    let mut jobs: Vec<Job> =
-        ctx.block(ctx.store.replayable(&dataset.name))?.into_iter().map(|r| r.job).collect();
-    let all = only.is_empty();
-    if !all {
-        if let Some(missing) = only.iter().find(|id| !jobs.iter().any(|j| j.file_id == **id)) {
-            return Err(Failure::new(
-                Code::RawMissing,
-                format!(
-                    "file {missing} has no rows in dataset {} to replay; see `lakegate files`",
-                    dataset.name
-                ),
-            ));
+    let unfinished =
+        ctx.block(ctx.store.unfinished_swaps())?.into_iter().find(|swap| swap.dataset == dataset.name);
+    if let Some(swap) = &unfinished
+        && !only.is_empty()
+        && swap.files != only
+    {
+        let earlier = once(ctx, dataset, &swap.files, true, progress)?;
+        if !earlier.is_whole() {
+            return Ok(earlier);
         }
-        jobs.retain(|j| only.contains(&j.file_id));
+        return once(ctx, dataset, only, false, progress);
     }
-    let mut replayed = Replayed { n_files: jobs.len(), ..Replayed::default() };
-    if jobs.is_empty() {
+    once(ctx, dataset, only, unfinished.is_some(), progress)
+}
+
+/// One replay, as a run. `finishes`: it ends one that was cut off.
+fn once(
+    ctx: &Context,
+    dataset: &Arc<Dataset>,
+    only: &[FileId],
+    finishes: bool,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Replayed, Failure> {
+    let mut files = ctx.block(ctx.store.replayable(&dataset.name))?;
+    if !only.is_empty() {
+        files.retain(|f| only.contains(&f.job.file_id));
+    }
+    let n_kept = match only {
+        // What has no raw bytes any more cannot be rebuilt: it stays.
+        [] => files.extract_if(.., |f| !f.has_raw).count(),
+        _ => 0,
+    };
+    let jobs: Vec<Job> = files.into_iter().map(|f| f.job).collect();
+    let mut replayed = Replayed { n_files: jobs.len(), n_kept, ..Replayed::default() };
+    if jobs.is_empty() && !finishes {
         return Ok(replayed);
     }
-    // The run's kind says what is to be replayed: an interrupted one is resumed.
-    let kind = match only {
-        [] => KIND.to_string(),
-        ids => format!("{KIND}:{}", ids.iter().map(|f| f.0.to_string()).collect::<Vec<_>>().join(",")),
+    let all = only.is_empty() && n_kept == 0;
+    let run = ctx.block(ctx.store.start_run("replay", Some(&dataset.name), now()))?;
+    let result = match jobs.is_empty() {
+        // Every file of the swap was replaced meanwhile, and its rows are gone.
+        true => Ok((Vec::new(), Vec::new())),
+        false => rebuild(ctx, dataset, jobs, all, &mut replayed, progress),
     };
-    let run = ctx.block(ctx.store.start_run(&kind, Some(&dataset.name), now()))?;
-    let result = rebuild(ctx, dataset, &lane, jobs, all, &mut replayed, progress);
     let (status, error) = match &result {
+        Ok(_) if replayed.stopped => (RunStatus::Interrupted, None),
         Ok(_) if replayed.refused.is_empty() => (RunStatus::Succeeded, None),
         Ok(_) => (RunStatus::Failed, Some("today's configuration refuses some files".to_string())),
         Err(f) => (RunStatus::Failed, Some(f.to_string())),
     };
     if let Ok((outcomes, commits)) = &result
-        && replayed.refused.is_empty()
+        && replayed.is_whole()
     {
         ctx.failpoints.pass(failpoint::REPLAYED);
         ctx.block(ctx.store.finish_replay(&dataset.name, outcomes, commits, run))?;
@@ -112,7 +172,6 @@ type Files = BTreeMap<(bool, String), Vec<AddFile>>;
 fn rebuild(
     ctx: &Context,
     dataset: &Arc<Dataset>,
-    lane: &LaneName,
     jobs: Vec<Job>,
     all: bool,
     replayed: &mut Replayed,
@@ -125,6 +184,18 @@ fn rebuild(
         false => Tables::live(dataset.clone(), ctx.lake.storage.clone(), sink_options(ctx, &[])),
     };
     ctx.runtime.block_on(tables.open_existing())?;
+    if replayed.n_kept > 0
+        && let Some(table) = without_owner(&mut tables)
+    {
+        return Err(Failure::new(
+            Code::RawMissing,
+            format!(
+                "the raw bytes of {} files are no longer kept, and rows of {table} do not say which file they \
+                 came from (`provenance: false`): theirs cannot be told from those that would be rebuilt",
+                replayed.n_kept
+            ),
+        ));
+    }
     let mut written: Files = BTreeMap::new();
     let mut figures: Vec<Outcome> = Vec::new();
     let mut left = jobs.clone();
@@ -138,7 +209,8 @@ fn rebuild(
     let result = (|| {
         while !left.is_empty() {
             if ctx.stopping() {
-                return Err(Failure::new(Code::Storage, "stopped; the tables are as they were"));
+                replayed.stopped = true;
+                return Ok(());
             }
             let mut bytes = 0;
             let n = left
@@ -181,7 +253,7 @@ fn rebuild(
             left = std::mem::take(&mut prepared.left);
             replayed.refused.extend(prepared.failed.drain(..).map(|(j, f)| (j.path, f)));
             figures.extend(outcomes(dataset, &prepared.files));
-            write(ctx, dataset, &mut tables, &mut prepared.files, &mut written)?;
+            write(ctx, &mut tables, &mut prepared.files, &mut written)?;
             progress(total - left.len(), total);
         }
         Ok(())
@@ -190,14 +262,17 @@ fn rebuild(
         discard(&mut written);
         return Err(f);
     }
-    if !replayed.refused.is_empty() {
+    if !replayed.is_whole() {
         discard(&mut written);
         return Ok((Vec::new(), Vec::new()));
     }
     ctx.failpoints.pass(failpoint::REPLAY_WRITTEN);
     replayed.n_rows = figures.iter().flat_map(|o| &o.tables).map(|t| t.n_committed).sum();
-    let seq = ctx.block(ctx.store.next_replay_seq(&dataset.name))?;
-    let commits = swap(ctx, dataset, &mut tables, lane, seq, &ids, all, written)?;
+    let seq = ctx.block(ctx.store.begin_swap(&dataset.name, if all { &[] } else { &ids }, now()))?;
+    let commits = swap(ctx, dataset, &mut tables, seq, &ids, all, written).map_err(|f| {
+        let rest = "what is not swapped yet is swapped by the next `lakegate run`";
+        Failure::new(f.code, format!("{}; {rest}", f.message))
+    })?;
     replayed.tables = commits.iter().map(|c| c.table.to_string()).collect();
     Ok((figures, commits))
 }
@@ -205,7 +280,6 @@ fn rebuild(
 /// Writes a batch's rows into data files that nothing names yet.
 fn write(
     ctx: &Context,
-    _dataset: &Dataset,
     tables: &mut Tables,
     files: &mut [(Job, crate::ingest::outcome::FileOut)],
     written: &mut Files,
@@ -243,17 +317,16 @@ fn write(
 }
 
 /// One commit per table: the old rows go as the new ones come.
-#[allow(clippy::too_many_arguments, reason = "one caller; a struct would only name them twice")]
 fn swap(
     ctx: &Context,
     dataset: &Dataset,
     tables: &mut Tables,
-    lane: &LaneName,
     seq: Seq,
     ids: &[FileId],
     all: bool,
     mut written: Files,
 ) -> Result<Vec<CommitRecord>, Failure> {
+    let lane = LaneName::replay(&dataset.name);
     let mut records = Vec::new();
     let names: Vec<String> = tables.iter_mut().map(|(n, _)| n.clone()).collect();
     for quarantine in [true, false] {
@@ -320,21 +393,35 @@ fn swap(
     Ok(records)
 }
 
-/// Finishes replays that a killed process left half done: some tables may
-/// have been swapped while the ledger still holds the old figures.
-pub fn resume(ctx: &Context) -> Result<(), Failure> {
-    for last in ctx.block(ctx.store.newest_replays())? {
-        let (name, kind) = (last.dataset, last.kind);
-        let (true, Some(dataset)) = (last.is_interrupted, ctx.lake.dataset(&name).cloned()) else {
-            continue;
-        };
-        let ids: Vec<FileId> = kind
-            .strip_prefix(KIND)
-            .and_then(|k| k.strip_prefix(':'))
-            .map(|ids| ids.split(',').filter_map(|i| i.parse().ok().map(FileId)).collect())
-            .unwrap_or_default();
-        eprintln!("a replay of {name} was interrupted; it is done again");
-        replay(ctx, &dataset, &ids, &|_, _| {})?;
+/// Finishes replays that were cut off between their first commit and the ledger's
+/// word of it: some tables hold the new rows, others the old ones. Answers what
+/// kept one from being finished; it is noted still.
+pub fn resume(ctx: &Context) -> Vec<Failure> {
+    let swaps = match ctx.block(ctx.store.unfinished_swaps()) {
+        Ok(swaps) => swaps,
+        Err(failure) => return vec![failure],
+    };
+    let mut failures = Vec::new();
+    for swap in swaps {
+        // Its configuration is gone; it waits until it is back.
+        let Some(dataset) = ctx.lake.dataset(&swap.dataset).cloned() else { continue };
+        let name = &dataset.name;
+        eprintln!("a replay of {name} was cut off between two tables; it is finished now");
+        let doing = format!("finishing the replay of {name}");
+        match caught(&doing, || replay(ctx, &dataset, &swap.files, &|_, _| {})) {
+            Ok(replayed) => failures.extend(replayed.refused.into_iter().next().map(|(path, f)| {
+                let what = "some tables hold the new rows and others the old ones, as long as today's";
+                Failure::new(
+                    f.code,
+                    format!(
+                        "the replay of {name} is half done: {what} configuration refuses {path}: {}",
+                        f.message
+                    ),
+                )
+            })),
+            Err(f) => failures
+                .push(Failure::new(f.code, format!("the replay of {name} is half done: {}", f.message))),
+        }
     }
-    Ok(())
+    failures
 }

@@ -1,18 +1,19 @@
 //! Claims lanes and brings their files into tables, until nothing is left.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lakegate_domain::failure::{Verdict, verdict};
-use lakegate_domain::{DatasetName, Failure, LaneName, RunId};
+use lakegate_domain::{Code, DatasetName, Failure, LaneName, RunId};
 use lakegate_state::{Job, Limits, RunStatus};
 
 use crate::context::{Context, now};
 use crate::failpoint;
 use crate::ingest::tables::Tables;
 use crate::ingest::{self, Desk, Done, Setback};
+use crate::mishap::caught;
 
 /// How long a lane is ours without a sign of life.
 const LEASE_MS: i64 = 60_000;
@@ -23,6 +24,9 @@ const CLAIM_BYTES: u64 = 32 << 20;
 #[derive(Default)]
 pub struct Worker {
     tables: HashMap<DatasetName, Tables>,
+    /// Lanes in which a batch met a mistake of this program: their files are
+    /// worked on one by one until the one is found at which it happens.
+    singly: HashSet<LaneName>,
 }
 
 /// What working came to.
@@ -115,10 +119,11 @@ impl Worker {
             return Ok(None);
         };
         let limits = Limits {
-            max_files: ctx.lake.batch.max_files,
+            max_files: if self.singly.contains(lane) { 1 } else { ctx.lake.batch.max_files },
             max_bytes: ctx.lake.batch.max_bytes.min(CLAIM_BYTES),
         };
         let Some(claim) = ctx.block(ctx.store.claim(lane, &ctx.owner, limits, LEASE_MS, now()))? else {
+            self.singly.remove(lane);
             return Ok(None);
         };
         ctx.failpoints.pass(failpoint::CLAIMED);
@@ -136,14 +141,32 @@ impl Worker {
         });
         let mut done = Done::default();
         let desk = Desk { park: &park, finish: &finish };
-        let result = ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done);
+        let only = <&[Job; 1]>::try_from(claim.jobs.as_slice()).ok().map(|[job]| Box::new(job.clone()));
+        let doing = match &only {
+            Some(job) => format!("loading {} ({}) of {name}", job.path, job.file_id),
+            None => format!("loading {} files of {name}", claim.jobs.len()),
+        };
+        let result =
+            caught(&doing, || ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done));
         worked.count(&done);
         worked.parked = done.parked.iter().map(|(j, f)| (j.path.clone(), f.clone())).collect();
         match result {
             Ok(()) => self.end(ctx, run, &worked, None)?,
-            Err(setback) => {
+            // It is not known at which of several files it happens: nobody has to
+            // wait, each goes alone.
+            Err(Setback { failure, job: None }) if failure.code == Code::Bug && only.is_none() => {
+                tracing::warn!(lane = %lane, "{failure}; its files go one by one");
+                self.tables.remove(name);
+                self.singly.insert(lane.clone());
+                self.end(ctx, run, &worked, Some(&failure))?;
+            }
+            Err(mut setback) => {
                 // What the tables look like now has to be read again.
                 self.tables.remove(name);
+                if setback.failure.code == Code::Bug {
+                    setback.job = setback.job.or(only);
+                    self.singly.remove(lane);
+                }
                 self.retry(ctx, lane, run, &setback)?;
                 self.end(ctx, run, &worked, Some(&setback.failure))?;
                 worked.setback = Some(setback.failure);

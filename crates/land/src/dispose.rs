@@ -1,4 +1,5 @@
-//! What becomes of a landed file once its rows are committed.
+//! What becomes of a landed file once the ledger has accepted it: its bytes are
+//! the lake's own by then, whether its rows are in a table yet or not.
 //!
 //! The landing zone belongs to somebody else. A file is removed from it only if
 //! it still is the one that was received, and a landing zone that may not be
@@ -36,7 +37,7 @@ pub fn archive_folder(storage: &Path, dataset: &DatasetName, now: SystemTime) ->
     storage.join("archive").join(&dataset.team).join(&dataset.dataset).join(day)
 }
 
-/// Keeps, deletes or archives a landed file after its commit.
+/// Keeps, deletes or archives a landed file after the ledger accepted it.
 ///
 /// `seen` is what [`crate::Received`] told. An archived file keeps its path below
 /// `archive_folder`, with `.2`, `.3`, … behind its name where that is taken; no

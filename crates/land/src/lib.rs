@@ -3,7 +3,7 @@
 //!
 //! A round of work reads, in this order: [`list`] a zone, [`Settler::sift`] what
 //! is new, [`RawStore::receive`] the settled files (from then on nobody outside
-//! can harm their bytes), and, once the ledger has committed them, [`dispose`].
+//! can harm their bytes), and, once the ledger has accepted them, [`dispose`].
 //! [`Watcher`] only says when a round is worth while; [`LakeLock`] keeps a
 //! second process off the same lake.
 //!

@@ -713,7 +713,9 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     let kept: Vec<_> =
         lake.receive_with(lake.list().files, After::Archive).into_iter().map(|o| o.unwrap()).collect();
     let day = lake.store.folder().join(&place(&kept[0]).pack).parent().unwrap().to_path_buf();
-    fs::write(day.join("half.zip.part"), "half").unwrap();
+    fs::write(day.join("01890a5d-ac96-774b-bcce-b302099a8057.zip.part"), "half").unwrap();
+    // Somebody's own notes are not Lakegate's to remove.
+    fs::write(day.join("README.part"), "notes").unwrap();
     let past = lake.store.folder().join("harbour/buoy/2001-01-01");
     fs::create_dir(&past).unwrap();
 
@@ -721,14 +723,15 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     let now = SystemTime::now();
     let swept = lake.store.sweep(&referenced, HOUR, now).unwrap();
     assert_eq!((swept.n_parts, swept.n_orphans, swept.freed_bytes), (0, 0, 0));
-    assert_eq!(lake.stored().len(), 5);
+    assert_eq!(lake.stored().len(), 6);
     assert!(!past.exists() && day.exists());
 
     let swept = lake.store.sweep(&referenced, HOUR, now + 2 * HOUR).unwrap();
     assert_eq!((swept.n_parts, swept.n_orphans), (1, 2));
     assert!(swept.freed_bytes > SMALL_FILE_BYTES);
-    assert_eq!(lake.stored().len(), 2);
+    assert_eq!(lake.stored().len(), 3);
     assert_eq!(swept.problems, []);
+    assert!(day.join("README.part").exists());
     for file in &kept {
         lake.store.open_verified(place(file), &file.fingerprint).unwrap();
     }

@@ -1,12 +1,12 @@
 //! Everything about a file, and how the datasets stand.
 
 use lakegate_domain::job::FileState;
-use lakegate_domain::{Code, DatasetName, FileId, RunId, Seq};
+use lakegate_domain::{Code, DatasetName, FileId, RunId, Seq, TableName};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Row as _};
 
 use crate::error::{Error, Result};
-use crate::intern::parse_dataset;
+use crate::intern::{parse_dataset, parse_table};
 use crate::lanes::{parse_groups, row_limit};
 use crate::raw::RawRef;
 use crate::sqlite::{Db, Row};
@@ -82,6 +82,20 @@ pub struct DatasetStatus {
     pub oldest_queued: Option<Millis>,
 }
 
+/// A commit that brought rows of a file into a table or its quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lineage {
+    #[serde(serialize_with = "as_text")]
+    pub table: TableName,
+    /// `None` where the commit's acknowledgement was lost.
+    pub version: Option<i64>,
+    pub n_rows: u64,
+}
+
+fn as_text<S: serde::Serializer>(table: &TableName, s: S) -> std::result::Result<S::Ok, S::Error> {
+    s.collect_str(table)
+}
+
 impl DatasetStatus {
     pub fn count(&self, state: FileState) -> u64 {
         self.counts.iter().find(|(s, _)| *s == state).map_or(0, |(_, n)| *n)
@@ -117,6 +131,31 @@ impl Store {
     pub async fn file(&self, file_id: FileId) -> Result<Option<FileRow>> {
         let filter = FileFilter { file_ids: vec![file_id], ..FileFilter::default() };
         Ok(self.files(&filter).await?.pop())
+    }
+
+    /// The commits that brought a committed file's rows, by table: each table's
+    /// own before that to its quarantine.
+    pub async fn lineage_of(&self, file_id: FileId) -> Result<Vec<Lineage>> {
+        let rows = sqlx::query(
+            "select t.table_name, r.version, r.n_committed, r.quarantine_version, r.n_quarantined \
+             from file_tables r join tables t on t.table_id = r.table_id join files f on f.file_id = r.file_id \
+             where r.file_id = ? and f.state = 'committed' order by t.table_name",
+        )
+        .bind(file_id.0)
+        .fetch_all(self.readers())
+        .await?;
+        let mut all = Vec::new();
+        for row in &rows {
+            let table = parse_table(row.try_get(0)?)?;
+            let quarantine = table.quarantine();
+            for (table, at) in [(table, 1), (quarantine, 3)] {
+                let n_rows = unsigned(row.try_get(at + 1)?);
+                if n_rows > 0 {
+                    all.push(Lineage { table, version: row.try_get(at)?, n_rows });
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// How each dataset stands that has ever had a file or a table, by name.

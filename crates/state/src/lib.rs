@@ -41,14 +41,14 @@ pub mod tables;
 
 pub use arrivals::{Accepted, Arrival, Known, Sighting};
 pub use error::{Error, Result};
-pub use files::{DatasetStatus, FileFilter, FileRow};
+pub use files::{DatasetStatus, FileFilter, FileRow, Lineage};
 pub use lanes::{Claim, Job, LaneWork, Limits};
 pub use outcomes::{ExpectationResult, Outcome, TableRows};
 pub use parked::{Filter, ParkedFile};
 pub use polls::Polled;
 pub use raw::{RawEntry, RawRef};
-pub use replay::Replayable;
-pub use runs::{LastReplay, RunStatus};
+pub use replay::{Replayable, Swap};
+pub use runs::RunStatus;
 pub use store::{Millis, Store};
 pub use strays::{Stray, StrayReason, StrayRow};
 pub use system::{ColumnKind, Cursor, Page, SYSTEM_TABLES, SystemColumn, SystemTable};

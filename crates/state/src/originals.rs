@@ -63,10 +63,10 @@ pub(crate) async fn succeed(conn: &mut Connection, gone: &[i64], now: Millis) ->
             originals.insert(key, live);
         } else if orphan.stands {
             let (lane_id, last_seq) = match lanes.entry(orphan.dataset_id) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => {
+                Entry::Occupied(lane) => lane.into_mut(),
+                Entry::Vacant(lane) => {
                     let name = LaneName::ingest(&parse_dataset(&orphan.dataset)?);
-                    new.insert(intern::lane(conn, orphan.dataset_id, &name).await?)
+                    lane.insert(intern::lane(conn, orphan.dataset_id, &name).await?)
                 }
             };
             *last_seq += 1;

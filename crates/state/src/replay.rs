@@ -5,11 +5,11 @@ use lakegate_domain::{DatasetName, FileId, LaneName, RunId, Seq};
 use sqlx::Row as _;
 
 use crate::bulk;
-use crate::error::Result;
-use crate::intern::{self, Tables};
+use crate::error::{Error, Result};
+use crate::intern::{self, Tables, parse_dataset};
 use crate::lanes::{JOB_COLUMNS, JOB_JOINS, JOB_WIDTH, Job, job_from_row};
 use crate::outcomes::{Outcome, Versions, forget_details, store_details};
-use crate::store::{Store, signed};
+use crate::store::{Millis, Store, signed};
 use crate::tables::{CommitRecord, record};
 
 /// A file whose rows the tables hold.
@@ -20,6 +20,15 @@ pub struct Replayable {
     pub job: Job,
     /// Whether its bytes are still kept.
     pub has_raw: bool,
+}
+
+/// A replay whose commits have begun and whose end nobody has recorded: some of
+/// the dataset's tables may hold the new rows, others still the old ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swap {
+    pub dataset: DatasetName,
+    /// Whose rows are being swapped; empty for all of the dataset's files.
+    pub files: Vec<FileId>,
 }
 
 impl Store {
@@ -43,19 +52,50 @@ impl Store {
             .collect()
     }
 
-    /// Hands out the next seq of the dataset's replay lane: higher than any
-    /// before it, also after a kill.
-    pub async fn next_replay_seq(&self, dataset: &DatasetName) -> Result<Seq> {
+    /// Notes, before the first commit of a replay, that the rows of `files` (none:
+    /// of all files) are about to be swapped, and hands out the next seq of the
+    /// dataset's replay lane. The note stays until [`Store::finish_replay`],
+    /// whatever happens to the process.
+    pub async fn begin_swap(&self, dataset: &DatasetName, files: &[FileId], now: Millis) -> Result<Seq> {
         let mut tx = self.write().await?;
         let dataset_id = intern::dataset(&mut tx, dataset).await?;
         let (lane_id, last) = intern::lane(&mut tx, dataset_id, &LaneName::replay(dataset)).await?;
         intern::set_last_seq(&mut tx, lane_id, last + 1).await?;
+        sqlx::query(
+            "insert into swaps (dataset_id, file_ids, begun_at) values (?, ?, ?) on conflict (dataset_id) \
+             do update set file_ids = excluded.file_ids, begun_at = excluded.begun_at",
+        )
+        .bind(dataset_id)
+        .bind(serde_json::Value::from_iter(files.iter().map(|f| f.0)).to_string())
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(Seq(last + 1))
     }
 
+    /// The replays that have begun to swap rows and were not finished, by dataset.
+    pub async fn unfinished_swaps(&self) -> Result<Vec<Swap>> {
+        let rows = sqlx::query(
+            "select d.dataset, s.file_ids from swaps s join datasets d on d.dataset_id = s.dataset_id \
+             order by d.dataset",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let dataset = parse_dataset(row.try_get(0)?)?;
+                let files = serde_json::from_str(row.try_get(1)?).map_err(|e| {
+                    Error::corrupt(format!("the files of the replay of {dataset} are not readable ({e})"))
+                })?;
+                Ok(Swap { dataset, files })
+            })
+            .collect()
+    }
+
     /// Tables were made anew: what is known of these files is what the replay
-    /// found. Files that are no longer committed are passed over.
+    /// found, and no swap is open any more. Files that are no longer committed are
+    /// passed over.
     pub async fn finish_replay(
         &self,
         dataset: &DatasetName,
@@ -65,6 +105,7 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.write().await?;
         let dataset_id = intern::dataset(&mut tx, dataset).await?;
+        sqlx::query("delete from swaps where dataset_id = ?").bind(dataset_id).execute(&mut *tx).await?;
         let mut tables = Tables::default();
         record(&mut tx, &mut tables, commits).await?;
         let numbered: Vec<(usize, &Outcome)> = outcomes.iter().enumerate().collect();

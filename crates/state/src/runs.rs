@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use crate::error::{Error, Result};
-use crate::intern::{self, parse_dataset};
+use crate::intern;
 use crate::store::{Millis, Store, signed};
 
 /// How a run ended.
@@ -28,49 +28,19 @@ impl RunStatus {
     }
 }
 
-/// The newest replay of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastReplay {
-    pub dataset: DatasetName,
-    /// As it was given to [`Store::start_run`].
-    pub kind: String,
-    /// Nobody ended it: its process was killed.
-    pub is_interrupted: bool,
-}
-
 /// Rows that one call of [`Store::forget_history`] removes at most, so that
 /// nobody waits for it.
 const FORGOTTEN_AT_A_TIME: i64 = 10_000;
 
 impl Store {
-    /// The newest run of each dataset whose kind begins with `replay`.
-    pub async fn newest_replays(&self) -> Result<Vec<LastReplay>> {
-        let rows = sqlx::query(
-            "select d.dataset, r.kind, r.status = 'interrupted' from runs r \
-             join datasets d on d.dataset_id = r.dataset_id where r.run_id in \
-             (select max(run_id) from runs where kind like 'replay%' group by dataset_id) order by d.dataset",
-        )
-        .fetch_all(self.readers())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(LastReplay {
-                    dataset: parse_dataset(row.try_get(0)?)?,
-                    kind: row.try_get(1)?,
-                    is_interrupted: row.try_get(2)?,
-                })
-            })
-            .collect()
-    }
-
-    /// Forgets runs that ended before `before`, replays excepted, and failures
-    /// before it that no file waits for. Returns whether there may be more.
+    /// Forgets runs that ended before `before`, and failures before it that no
+    /// file waits for. Returns whether there may be more.
     pub async fn forget_history(&self, before: Millis) -> Result<bool> {
         let mut tx = self.write().await?;
         let mut more = false;
         for sql in [
             "delete from runs where run_id in (select run_id from runs where ended_at < ? \
-             and kind not like 'replay%' order by run_id limit ?)",
+             order by run_id limit ?)",
             "delete from failures where failure_id in (select e.failure_id from failures e \
              join files f on f.file_id = e.file_id where e.failed_at < ? \
              and (f.failure_id is null or f.failure_id <> e.failure_id) order by e.failure_id limit ?)",

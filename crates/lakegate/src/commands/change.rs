@@ -3,7 +3,7 @@
 use lakegate_state::Filter;
 use serde_json::json;
 
-use super::{Result, Shell, known_dataset};
+use super::{Result, Shell, Stop, known_dataset};
 use crate::cli::{Exit, Maintain, Redrive, Replay};
 use crate::context::now;
 use crate::reconcile::{self, Kinds};
@@ -22,9 +22,15 @@ pub fn redrive(shell: &Shell, args: &Redrive) -> Result<Exit> {
         all: args.all,
     };
     let sent = ctx.block(ctx.store.redrive(&filter, args.accept, now()))?;
+    let not_parked: Vec<String> =
+        args.files.iter().filter(|id| !sent.contains(id)).map(ToString::to_string).collect();
     if shell.global.json {
-        shell.print_json(&json!({ "redriven": sent.iter().map(ToString::to_string).collect::<Vec<_>>() }))?;
+        let redriven: Vec<String> = sent.iter().map(ToString::to_string).collect();
+        shell.print_json(&json!({ "redriven": redriven, "not_parked": not_parked }))?;
         return Ok(Exit::Done);
+    }
+    if !not_parked.is_empty() {
+        eprintln!("warning: not parked, and left as they are: {}", not_parked.join(", "));
     }
     if sent.is_empty() {
         shell.say("no parked file matches; see `lakegate parked`")?;
@@ -40,7 +46,9 @@ pub fn redrive(shell: &Shell, args: &Redrive) -> Result<Exit> {
 pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
     let (_lock, ctx) = shell.work()?;
     let dataset = known_dataset(&ctx.lake, &args.dataset)?;
-    // Another dataset's replay may have been cut short; this one begins anew.
+    if let Some(objection) = crate::replay::objection(&ctx, &dataset, &args.files)? {
+        return Err(Stop::Usage(objection));
+    }
     let progress = Progress::new("replay", shell.global.quiet || shell.global.json);
     let replayed = crate::replay::replay(&ctx, &dataset, &args.files, &|n, of| {
         progress.message(format!("{} of {}", render::count(n as u64), render::counted(of as u64, "file")));
@@ -54,9 +62,12 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
             .map(|(p, f)| json!({ "file": p, "code": f.code.id(), "message": f.message }))
             .collect();
         shell.print_json(&json!({
-            "files": replayed.n_files, "rows": replayed.n_rows, "tables": replayed.tables, "refused": refused,
+            "files": replayed.n_files, "rows": replayed.n_rows, "tables": replayed.tables,
+            "kept_without_raw": replayed.n_kept, "refused": refused, "interrupted": replayed.stopped,
         }))?;
-    } else if replayed.n_files == 0 {
+    } else if replayed.stopped {
+        eprintln!("stopped; the tables are as they were");
+    } else if replayed.n_files == 0 && replayed.n_kept == 0 {
         shell.say(format!("dataset {} has no committed files", dataset.name))?;
     } else if replayed.refused.is_empty() {
         shell.say(format!(
@@ -65,6 +76,15 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
             render::counted(replayed.n_rows, "row"),
             replayed.tables.join(", ")
         ))?;
+    }
+    if replayed.n_kept > 0 && replayed.is_whole() && !shell.global.json {
+        shell.say(format!(
+            "the raw bytes of {} are no longer kept (`keep_raw`): their rows stayed as they were",
+            render::counted(replayed.n_kept as u64, "file")
+        ))?;
+    }
+    if replayed.stopped {
+        return Ok(Exit::Interrupted);
     }
     if !replayed.refused.is_empty() {
         if !shell.global.json {
@@ -88,17 +108,21 @@ pub fn maintain(shell: &Shell, args: &Maintain) -> Result<Exit> {
         raw: all || args.raw,
         dry_run: args.dry_run,
     };
-    let done = reconcile::maintain(&ctx, args.table.as_ref(), kinds)?;
+    let done = reconcile::maintain(&ctx, args.table.as_ref(), kinds);
+    let exit = if done.failures.is_empty() { Exit::Done } else { Exit::Failed };
     if shell.global.json {
         shell.print_json(&done)?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let would = if args.dry_run { "would be " } else { "" };
+    let before = render::counted(done.n_files_before as u64, "data file");
+    let files = match args.dry_run {
+        true => format!("{before} folded"),
+        false => format!("{before} became {}", render::count(done.n_files_after as u64)),
+    };
     shell.say(format!(
-        "{} compacted ({} data files became {}), {} checkpointed",
+        "{} {would}compacted ({files}), {} {would}checkpointed",
         render::counted(done.n_compacted as u64, "table"),
-        render::count(done.n_files_before as u64),
-        render::count(done.n_files_after as u64),
         render::count(done.n_checkpoints as u64)
     ))?;
     shell.say(format!("{} {would}vacuumed", render::counted(done.n_vacuumed as u64, "data file")))?;
@@ -106,10 +130,16 @@ pub fn maintain(shell: &Shell, args: &Maintain) -> Result<Exit> {
         shell.say(format!("  {f}"))?;
     }
     shell.say(format!(
-        "{} bundled, {} removed ({})",
+        "{} {would}bundled, raw bytes of {} {would}removed ({})",
         render::counted(done.n_bundled as u64, "raw pack"),
-        render::count(done.n_raw_removed as u64),
+        render::counted(done.n_raw_removed as u64, "file"),
         render::size(done.raw_removed_bytes)
     ))?;
-    Ok(Exit::Done)
+    for w in &done.warnings {
+        eprintln!("warning: {w}");
+    }
+    for f in &done.failures {
+        eprintln!("error: {f}\n  help: {}", f.code.hint());
+    }
+    Ok(exit)
 }

@@ -117,6 +117,7 @@ pub fn demo(shell: &Shell, args: &Demo) -> Result<Exit> {
         total.elapsed += report.elapsed;
         total.round.add(report.round);
         total.worked.add(report.worked);
+        total.failures.extend(report.failures);
         total.interrupted |= report.interrupted;
     }
     shell.say("")?;
@@ -147,12 +148,13 @@ pub fn demo(shell: &Shell, args: &Demo) -> Result<Exit> {
         out.flush()?;
     }
     let at = dir.display();
+    let lakegate = super::start::program();
     shell.say(format!(
-        "\nThe lake is in {at}. Try next:\n  lakegate --lake {at} sql                 a prompt over its tables\n  \
-         lakegate --lake {at} parked              the file that waits for a person, and why\n  \
-         lakegate --lake {at} trace f1            from a file to its rows, commits and bytes\n  \
-         lakegate --lake {at} prove               every row of every file accounted for\n  \
-         lakegate --lake {at} up                  keep loading what lands in {at}/landing"
+        "\nThe lake is in {at}. Try next:\n  {lakegate} --lake {at} sql                 a prompt over its tables\n  \
+         {lakegate} --lake {at} parked              the file that waits for a person, and why\n  \
+         {lakegate} --lake {at} trace f1            from a file to its rows, commits and bytes\n  \
+         {lakegate} --lake {at} prove               every row of every file accounted for\n  \
+         {lakegate} --lake {at} up                  keep loading what lands in {at}/landing"
     ))?;
     Ok(if exit == Exit::Findings { Exit::Done } else { exit })
 }

@@ -1,8 +1,11 @@
 //! `status`, `files`, `parked`, `tables`: what the lake holds and what waits.
 
+use lakegate_domain::TableName;
 use lakegate_domain::job::FileState;
+use lakegate_lake::output::{self, OutputFormat, TableOptions};
+use lakegate_lake::session::Session;
 use lakegate_state::{FileFilter, Filter};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::run::print_list;
 use super::{Result, Shell, Stop};
@@ -30,7 +33,7 @@ pub fn status(shell: &Shell) -> Result<Exit> {
     }
     shell.say(format!("lake {} in {}", ctx.lake.name, ctx.lake.root.display()))?;
     let mut list =
-        shell.list(&["dataset", "committed", "queued", "parked", "duplicates", "newest commit", "lag"]);
+        shell.list(&["dataset", ">committed", ">queued", ">parked", ">duplicates", "newest commit", "lag"]);
     for d in &ctx.lake.datasets {
         let s = status.iter().find(|s| s.dataset == d.name);
         let n = |state: FileState| render::count(s.map_or(0, |s| s.count(state)));
@@ -78,7 +81,7 @@ pub fn files(shell: &Shell, args: &Files) -> Result<Exit> {
         shell.print_json(&all)?;
         return Ok(Exit::Done);
     }
-    let mut list = shell.list(&["file", "dataset", "name", "state", "size", "rows", "landed"]);
+    let mut list = shell.list(&["file", "dataset", "name", "state", ">size", ">rows", "landed"]);
     for f in &files {
         list.row([
             f.file_id.to_string(),
@@ -136,31 +139,105 @@ pub fn parked(shell: &Shell, args: &Parked) -> Result<Exit> {
 
 pub fn tables(shell: &Shell, args: &Tables) -> Result<Exit> {
     let session = super::sql::session(shell)?;
-    let sql = match &args.table {
-        None => "select * from system.tables order by team, dataset, \"table\"".to_string(),
-        Some(t) => {
-            if !session.tables()?.contains(t) {
-                let all: Vec<String> = session.tables()?.iter().map(ToString::to_string).collect();
-                return Err(Stop::Usage(format!("there is no table `{t}`; the lake has {}", all.join(", "))));
-            }
-            format!(
-                "select \"column\", type, unit, description from system.columns where team = '{}' and dataset = '{}' \
-                 and \"table\" = '{}' order by ordinal",
-                t.team, t.dataset, t.table
-            )
-        }
-    };
-    let format = match shell.global.json {
-        true => lakegate_lake::output::OutputFormat::Json,
-        false => lakegate_lake::output::OutputFormat::Table,
-    };
-    let options =
-        lakegate_lake::output::TableOptions { max_rows: 10_000, width: shell.width, color: shell.color };
+    if let Some(table) = &args.table {
+        return one_table(shell, &session, table);
+    }
+    let sql = "select * from system.tables order by team, dataset, \"table\"";
+    let format = if shell.global.json { OutputFormat::Json } else { OutputFormat::Table };
+    let options = TableOptions { max_rows: 10_000, width: shell.width, color: shell.color };
     let mut out = std::io::BufWriter::new(std::io::stdout());
     shell.runtime.block_on(async {
-        let (_, stream) = session.query(&sql).await?;
-        lakegate_lake::output::write(stream, format, &mut out, options).await
+        let (_, stream) = session.query(sql).await?;
+        output::write(stream, format, &mut out, options).await
     })?;
     std::io::Write::flush(&mut out)?;
     Ok(Exit::Done)
+}
+
+/// Commits that `tables TABLE` shows.
+const NEWEST_COMMITS: usize = 10;
+
+fn one_table(shell: &Shell, session: &Session, table: &TableName) -> Result<Exit> {
+    let all = session.tables()?;
+    if !all.contains(table) {
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        return Err(Stop::Usage(format!("there is no table `{table}`; the lake has {}", all.join(", "))));
+    }
+    let is_it = format!(
+        "team = '{}' and dataset = '{}' and \"table\" = '{}'",
+        quoted(&table.team),
+        quoted(&table.dataset),
+        quoted(&table.table)
+    );
+    let facts = super::sql::rows(shell, session, &format!("select * from system.tables where {is_it}"))?;
+    let facts = facts.into_iter().next().unwrap_or_default();
+    let columns = super::sql::rows(
+        shell,
+        session,
+        &format!(
+            "select \"column\", type, unit, description from system.columns where {is_it} order by ordinal"
+        ),
+    )?;
+    let commits = super::sql::rows(
+        shell,
+        session,
+        &format!(
+            "select version, operation, n_files, n_rows, n_added, n_removed, size_bytes, committed_at \
+             from system.commits where table_name = '{}' order by version desc limit {NEWEST_COMMITS}",
+            quoted(&table.to_string())
+        ),
+    )?;
+    if shell.global.json {
+        let mut all = facts;
+        all.insert("columns".into(), json!(columns));
+        all.insert("commits".into(), json!(commits));
+        shell.print_json(&all)?;
+        return Ok(Exit::Done);
+    }
+    let number = |row: &Row, key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let text = |row: &Row, key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
+    if let Some(problem) = facts.get("problem").and_then(Value::as_str) {
+        shell.say(format!("{table}: {problem}"))?;
+    } else {
+        let partitions: Vec<&str> =
+            facts["partition_columns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        shell.say(format!(
+            "{table}: version {}, {} in {}, {}, {}",
+            number(&facts, "version"),
+            render::counted(number(&facts, "n_rows"), "row"),
+            render::counted(number(&facts, "n_files"), "data file"),
+            render::size(number(&facts, "size_bytes")),
+            match partitions[..] {
+                [] => "not partitioned".to_string(),
+                _ => format!("partitioned by {}", partitions.join(", ")),
+            }
+        ))?;
+    }
+    let mut list = shell.list(&["column", "type", "unit", "description"]);
+    for c in &columns {
+        list.row(["column", "type", "unit", "description"].map(|key| text(c, key)));
+    }
+    print_list(shell, &list)?;
+    let mut list = shell.list(&[">version", "commit", ">files", ">rows", ">added", ">removed", "when"]);
+    for c in &commits {
+        let count = |key: &str| render::count(number(c, key));
+        list.row([
+            number(c, "version").to_string(),
+            text(c, "operation"),
+            count("n_files"),
+            count("n_rows"),
+            count("n_added"),
+            count("n_removed"),
+            text(c, "committed_at"),
+        ]);
+    }
+    print_list(shell, &list)?;
+    Ok(Exit::Done)
+}
+
+type Row = serde_json::Map<String, Value>;
+
+/// A name inside an SQL text.
+fn quoted(name: &str) -> String {
+    name.replace('\'', "''")
 }

@@ -35,6 +35,8 @@ pub enum Stop {
     Configuration(Box<Diagnostics>),
     /// What was asked for makes no sense here.
     Usage(String),
+    /// A statement failed; the message says what to do.
+    Query(String),
     /// Another process has the lake.
     Busy(String),
     /// The reader of our output went away: nothing more to say.
@@ -76,7 +78,7 @@ impl From<lakegate_lake::session::Error> for Stop {
         use lakegate_lake::session::Kind;
         match e.kind {
             Kind::Statement | Kind::Refused => Stop::Usage(e.to_string()),
-            Kind::Memory | Kind::Failed => Stop::Failed(Failure::new(Code::TableDamaged, e.to_string())),
+            Kind::Memory | Kind::Failed => Stop::Query(e.to_string()),
         }
     }
 }
@@ -137,10 +139,7 @@ impl Shell {
     /// Prints a value as JSON, for scripts.
     pub fn print_json(&self, value: &impl serde::Serialize) -> Result<()> {
         let mut out = std::io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, value).map_err(|e| match e.io_error_kind() {
-            Some(kind) => std::io::Error::from(kind),
-            None => std::io::Error::other(e),
-        })?;
+        serde_json::to_writer_pretty(&mut out, value).map_err(io_error)?;
         writeln!(out)?;
         Ok(())
     }
@@ -151,6 +150,14 @@ impl Shell {
             writeln!(std::io::stdout(), "{}", line.as_ref())?;
         }
         Ok(())
+    }
+}
+
+/// An error while JSON was written: most often a reader that went away.
+fn io_error(e: serde_json::Error) -> std::io::Error {
+    match e.io_error_kind() {
+        Some(kind) => std::io::Error::from(kind),
+        None => std::io::Error::other(e),
     }
 }
 
@@ -215,6 +222,9 @@ fn tell(shell: &Shell, stop: Stop) -> Exit {
             serde_json::json!({ "error": { "code": f.code.id(), "message": f.message, "help": f.code.hint() } }),
         ),
         Stop::Configuration(d) => (Exit::Usage, d.to_string(), serde_json::json!({ "errors": d.to_json() })),
+        Stop::Query(m) => {
+            (Exit::Failed, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
+        }
         Stop::Usage(m) => {
             (Exit::Usage, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
         }

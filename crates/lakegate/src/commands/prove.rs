@@ -1,296 +1,489 @@
 //! `prove`: the conservation law, file by file.
 //!
 //! The ledger says how many rows each file has in each table; the tables are
-//! counted, not believed.
+//! counted, not believed. Memory holds some numbers per file and a bit per row,
+//! the latter in a window of fixed size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::StreamExt;
+use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use lakegate_domain::job::FileState;
-use lakegate_domain::{Code, Failure, LaneName, TableName};
-use lakegate_lake::layout;
+use lakegate_domain::{Failure, FileId, LaneName, Seq, TableName};
+use lakegate_lake::files::{LiveFile, live};
 use lakegate_lake::log::TableLog;
-use lakegate_lake::session::Session;
-use lakegate_state::FileFilter;
-use roaring::RoaringTreemap;
+use lakegate_lake::owners::owners;
+use lakegate_state::{FileFilter, FileRow};
 use serde_json::{Value, json};
 
 use super::run::print_list;
 use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Prove};
+use crate::context::Context;
 use crate::ingest::prepare::place;
-use crate::render;
+use crate::mishap::caught;
+use crate::render::{self, Progress};
 
-/// Something that does not add up.
-struct Finding {
-    subject: String,
-    what: String,
+/// Findings that are kept to be shown; more are counted.
+const SHOWN: usize = 1000;
+/// Files of the ledger that are read at a time.
+const PAGE: u32 = 5000;
+
+/// What does not add up.
+#[derive(Default)]
+struct Findings {
+    /// Whom it is about, and what it is.
+    shown: Vec<(String, String)>,
+    n: u64,
 }
 
-pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
-    // Beside a process that works, half of what it does would look wrong.
-    let (_lock, ctx) = shell.work()?;
-    let session = super::sql::session_of(&ctx)?;
-    let tables = session.tables()?;
-    if let Some(t) = &args.table
-        && !tables.contains(t)
-    {
-        return Err(Stop::Usage(format!("there is no table `{t}`; see `lakegate tables`")));
-    }
-    let wanted = |t: &TableName| args.table.as_ref().is_none_or(|w| w == t || &w.quarantine() == t);
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut n_rows = 0u64;
-
-    let files = ctx.block(ctx.store.files(&FileFilter::default()))?;
-    let states: BTreeMap<i64, FileState> = files.iter().map(|f| (f.file_id.0, f.state)).collect();
-    let names: BTreeMap<i64, String> = files.iter().map(|f| (f.file_id.0, f.path.clone())).collect();
-
-    // What the ledger says: file and table to counts.
-    let mut said: BTreeMap<(String, i64), Counts> = BTreeMap::new();
-    let ledger = super::sql::rows(shell, &session, "select * from system.file_tables")?;
-    for r in &ledger {
-        let n = |k: &str| r.get(k).and_then(Value::as_u64).unwrap_or(0);
-        let table =
-            r.get("table").or(r.get("table_name")).and_then(Value::as_str).unwrap_or_default().to_string();
-        let file = r.get("file_id").and_then(Value::as_i64).unwrap_or(0);
-        let c = Counts {
-            n_in: n("n_in"),
-            n_committed: n("n_committed"),
-            n_quarantined: n("n_quarantined"),
-            n_dropped: n("n_dropped"),
-            n_duplicate: n("n_duplicate"),
-        };
-        if c.n_in != c.n_committed + c.n_quarantined + c.n_dropped + c.n_duplicate {
-            findings.push(Finding {
-                subject: format!("f{file} {}", names.get(&file).cloned().unwrap_or_default()),
-                what: format!("rows are not conserved in {table}: {c:?}"),
-            });
-        }
-        if states.get(&file) == Some(&FileState::Committed) {
-            said.insert((table, file), c);
+impl Findings {
+    fn add(&mut self, subject: impl Into<String>, what: impl Into<String>) {
+        self.n += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push((subject.into(), what.into()));
         }
     }
 
-    // What the tables hold.
-    for table in tables.iter().filter(|t| wanted(t)) {
-        let Some((base, quarantine)) = base_of(table) else { continue };
-        let held = match count(shell, &session, table) {
-            Ok(held) => held,
-            Err(f) => {
-                findings.push(Finding { subject: table.to_string(), what: f.to_string() });
-                continue;
-            }
-        };
-        let base = base.to_string();
-        let in_ledger = |c: &Counts| if quarantine { c.n_quarantined } else { c.n_committed };
-        let held = match held {
-            Held::ByFile(held) => held,
-            // Its rows do not say whose they are: their number must do.
-            Held::Total(n) => {
-                n_rows += n;
-                let want: u64 = said.iter().filter(|((t, _), _)| *t == base).map(|(_, c)| in_ledger(c)).sum();
-                if n != want {
-                    findings.push(Finding {
-                        subject: table.to_string(),
-                        what: format!("it holds {n} rows; the ledger says {want}"),
-                    });
-                }
-                continue;
-            }
-        };
-        for (file, rows) in &held {
-            let Rows { n, n_different } = *rows;
-            n_rows += n;
-            let who = format!("f{file} {}", names.get(file).cloned().unwrap_or_default());
-            if n != n_different {
-                findings.push(Finding {
-                    subject: who.clone(),
-                    what: format!("{table} holds {n} of its rows, but only {n_different} are different"),
-                });
-            }
-            let what = match states.get(file) {
-                Some(FileState::Committed) if said.contains_key(&(base.clone(), *file)) => continue,
-                Some(FileState::Committed) => "the ledger says nothing of them".to_string(),
-                Some(s) => format!("the file is {}", s.name()),
-                None => "the ledger does not know the file".to_string(),
-            };
-            findings
-                .push(Finding { subject: who, what: format!("{table} holds {n} of its rows, but {what}") });
-        }
-        let files: BTreeSet<i64> = said.keys().filter(|(t, _)| *t == base).map(|(_, f)| *f).collect();
-        for file in files {
-            let c = &said[&(base.clone(), file)];
-            let want = in_ledger(c);
-            let have = held.get(&file).map_or(0, |r| r.n);
-            if have != want {
-                findings.push(Finding {
-                    subject: format!("f{file} {}", names.get(&file).cloned().unwrap_or_default()),
-                    what: format!("{table} holds {have} of its rows; the ledger says {want}"),
-                });
-            }
-        }
+    fn of_file(&mut self, ctx: &Context, file: i64, what: impl Into<String>) {
+        let path = ctx.block(ctx.store.file(FileId(file))).ok().flatten().map(|f| f.path);
+        self.add(format!("{} {}", FileId(file), path.unwrap_or_default()).trim_end(), what);
     }
-    // A table that is gone, or a quarantine that should be there.
-    for ((table, file), c) in &said {
-        let Some(name) = parse_table(table) else { continue };
-        if !wanted(&name) {
-            continue;
-        }
-        for (name, n) in [(name.clone(), c.n_committed), (name.quarantine(), c.n_quarantined)] {
-            if n > 0 && !tables.contains(&name) {
-                findings.push(Finding {
-                    subject: format!("f{file} {}", names.get(file).cloned().unwrap_or_default()),
-                    what: format!("table {name} is not there; it should hold {n} of its rows"),
-                });
-            }
-        }
-    }
-    // No table is behind what the ledger knows to be committed.
-    let commits = super::sql::rows(
-        shell,
-        &session,
-        "select table_name as t, lane, max(seq) as seq from system.commits where seq is not null group by 1, 2",
-    )?;
-    for r in &commits {
-        let text = |k: &str| r.get(k).and_then(Value::as_str).unwrap_or_default();
-        let (Some(name), lane) = (parse_table(text("t")), LaneName(text("lane").to_string())) else {
-            continue;
-        };
-        let seq = r.get("seq").and_then(Value::as_i64).unwrap_or(0);
-        if lane.0.is_empty() || !wanted(&name) || !tables.contains(&name) {
-            continue;
-        }
-        let log =
-            shell.runtime.block_on(TableLog::open(&ctx.lake.storage, &name, std::slice::from_ref(&lane)));
-        let token = log.map_err(Failure::from)?.token(&lane).map_or(0, |s| s.0);
-        // A token may be ahead of the ledger: the acknowledgement of a commit that a
-        // kill cut off is not made up for.
-        if token < seq {
-            findings.push(Finding {
-                subject: name.to_string(),
-                what: format!(
-                    "its token of lane {lane} is {token}, but the ledger knows of a commit with {seq}"
-                ),
-            });
-        }
-    }
-    // The bytes that a replay would need.
-    let mut n_raw = 0u64;
-    for e in ctx.block(ctx.store.raw_refs())? {
-        if args.table.as_ref().is_some_and(|t| t.dataset() != e.dataset) {
-            continue;
-        }
-        if !matches!(
-            e.state,
-            FileState::Committed | FileState::Queued | FileState::Leased | FileState::Parked
-        ) {
-            continue;
-        }
-        n_raw += 1;
-        if let Err(f) = place(&e.raw).and_then(|p| ctx.raw.open_raw(&p).map(|_| ())) {
-            findings.push(Finding {
-                subject: format!("{} {}", e.file_id, names.get(&e.file_id.0).cloned().unwrap_or_default()),
-                what: f.to_string(),
-            });
-        }
-    }
-
-    let n_committed = states.values().filter(|s| **s == FileState::Committed).count();
-    let exit = if findings.is_empty() { Exit::Done } else { Exit::Findings };
-    if shell.global.json {
-        let all: Vec<_> =
-            findings.iter().map(|f| json!({ "subject": f.subject, "finding": f.what })).collect();
-        shell.print_json(&json!({
-            "files": n_committed, "rows": n_rows, "raw_files": n_raw, "findings": all,
-        }))?;
-        return Ok(exit);
-    }
-    shell.say(format!(
-        "{} committed, {} counted in tables, raw bytes of {} present",
-        render::counted(n_committed as u64, "file"),
-        render::counted(n_rows, "row"),
-        render::counted(n_raw, "file")
-    ))?;
-    if findings.is_empty() {
-        shell.say("every row of every file is accounted for, once")?;
-    } else {
-        let mut list = shell.list(&["file", "finding"]);
-        for f in findings.iter().take(100) {
-            list.row([f.subject.clone(), f.what.clone()]);
-        }
-        print_list(shell, &list)?;
-        shell.say(format!("{} in all", render::counted(findings.len() as u64, "finding")))?;
-    }
-    Ok(exit)
 }
 
-#[derive(Debug)]
+/// What the ledger says of one file and table.
+#[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     n_in: u64,
+    n_read: u64,
     n_committed: u64,
     n_quarantined: u64,
     n_dropped: u64,
     n_duplicate: u64,
 }
 
-/// What a table holds of one file.
-#[derive(Clone, Copy)]
-struct Rows {
-    n: u64,
-    n_different: u64,
+impl Counts {
+    /// Rows that the table, or the quarantine beside it, should hold.
+    fn held(&self, quarantine: bool) -> u64 {
+        if quarantine { self.n_quarantined } else { self.n_committed }
+    }
 }
 
-enum Held {
-    ByFile(BTreeMap<i64, Rows>),
-    Total(u64),
-}
+/// By file.
+type Said = BTreeMap<i64, Counts>;
 
-/// Counts a table's rows, file by file, in memory that does not grow with them
-/// by more than a bit for each.
-fn count(shell: &Shell, session: &Session, table: &TableName) -> std::result::Result<Held, Failure> {
-    let name = format!("\"{}\".\"{}\".\"{}\"", table.team, table.dataset, table.table);
-    let damaged = |e: String| Failure::new(Code::TableDamaged, format!("table {table}: {e}"));
-    shell.runtime.block_on(async {
-        let query = async |sql: String| session.query(&sql).await.map_err(|e| damaged(e.to_string()));
-        let (schema, _) = query(format!("select * from {name} limit 0")).await?;
-        let has_owner = schema.index_of(layout::FILE_ID).is_ok();
-        let what = if has_owner { "\"_file_id\", \"_row\"" } else { "1" };
-        let (_, mut batches) = query(format!("select {what} from {name}")).await?;
-        let mut total = 0;
-        let mut rows: BTreeMap<i64, (u64, RoaringTreemap)> = BTreeMap::new();
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|e| damaged(e.to_string()))?;
-            total += batch.num_rows() as u64;
-            if !has_owner {
-                continue;
-            }
-            let column = |i: usize| batch.column(i).as_primitive::<Int64Type>();
-            for (file, row) in column(0).iter().zip(column(1)) {
-                let (n, different) = rows.entry(file.unwrap_or(-1)).or_default();
-                *n += 1;
-                different.insert(row.unwrap_or(-1) as u64);
+pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
+    // While others work, tables and ledger are never quite alike.
+    let (_lock, ctx) = shell.work()?;
+    let tables = super::sql::session_of(&ctx)?.tables()?;
+    if let Some(t) = &args.table
+        && !tables.contains(t)
+    {
+        return Err(Stop::Usage(format!("there is no table `{t}`; see `lakegate tables`")));
+    }
+    let wanted = |t: &TableName| args.table.as_ref().is_none_or(|w| w == t || &w.quarantine() == t);
+    let progress = Progress::new("prove", shell.global.quiet || shell.global.json);
+    let mut findings = Findings::default();
+
+    progress.message("the raw bytes");
+    let mut states: HashMap<i64, FileState> = HashMap::new();
+    let mut n_raw = 0u64;
+    each_file(&ctx, &mut |file| {
+        states.insert(file.file_id.0, file.state);
+        let counts = args.table.as_ref().is_none_or(|t| t.dataset() == file.dataset);
+        if counts && needs_raw(file) {
+            n_raw += 1;
+            let verified = place(&file.raw).and_then(|p| ctx.raw.open_verified(&p, &file.fingerprint));
+            if let Err(f) = verified {
+                findings.add(format!("{} {}", file.file_id, file.path), f.to_string());
             }
         }
-        Ok(match has_owner {
-            true => Held::ByFile(
-                rows.into_iter().map(|(f, (n, rows))| (f, Rows { n, n_different: rows.len() })).collect(),
+    })?;
+    let mut said = what_the_ledger_says(shell, &ctx)?;
+    for (table, files) in said.iter().filter(|(t, _)| wanted(t) || wanted(&t.quarantine())) {
+        for (file, c) in files {
+            if c.n_in != c.n_committed + c.n_quarantined + c.n_dropped + c.n_duplicate {
+                findings.of_file(&ctx, *file, format!("rows are not conserved in {table}: {c:?}"));
+            }
+        }
+    }
+    said.values_mut().for_each(|files| files.retain(|f, _| states.get(f) == Some(&FileState::Committed)));
+
+    let mut n_rows = 0u64;
+    let none = Said::new();
+    for table in tables.iter().filter(|t| wanted(t)) {
+        progress.message(table.to_string());
+        let (base, quarantine) = match table.table.strip_suffix(QUARANTINE_SUFFIX) {
+            Some(base) => (table.dataset().table(base), true),
+            None => (table.clone(), false),
+        };
+        let said = said.get(&base).unwrap_or(&none);
+        let proved = caught(&format!("counting {table}"), || {
+            one_table(&ctx, table, quarantine, said, &states, &mut findings)
+        });
+        match proved {
+            Ok(n) => n_rows += n,
+            Err(f) => findings.add(table.to_string(), f.to_string()),
+        }
+    }
+    for (table, lane, seq) in committed_seqs(shell, &ctx)? {
+        if !wanted(&table) || !tables.contains(&table) {
+            continue;
+        }
+        let lane = LaneName(lane);
+        let log =
+            ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, &table, std::slice::from_ref(&lane)));
+        // A token may be ahead: a commit whose acknowledgement a kill cut off is not
+        // in the ledger.
+        match log.map(|log| log.token(&lane)) {
+            Ok(token) if token < Some(Seq(seq)) => findings.add(
+                table.to_string(),
+                format!(
+                    "its token of lane {lane} says {}, but the ledger knows of a commit with {}",
+                    token.map_or("nothing".into(), |t| t.to_string()),
+                    Seq(seq)
+                ),
             ),
-            false => Held::Total(total),
-        })
+            // That it cannot be opened is a finding already.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    for (table, files) in said.iter().filter(|(t, _)| wanted(t)) {
+        for (name, quarantine) in [(table.clone(), false), (table.quarantine(), true)] {
+            let n: u64 = files.values().map(|c| c.held(quarantine)).sum();
+            if n > 0 && !tables.contains(&name) {
+                findings.add(name.to_string(), format!("the table is not there; it should hold {n} rows"));
+            }
+        }
+    }
+    progress.finish();
+    let n_committed = states.values().filter(|s| **s == FileState::Committed).count();
+    report(shell, n_committed as u64, n_rows, n_raw, &findings)
+}
+
+/// Tells `look` of every file that the ledger knows, page by page.
+fn each_file(ctx: &Context, look: &mut dyn FnMut(&FileRow)) -> Result<(), Failure> {
+    let mut filter = FileFilter { limit: Some(PAGE), ..FileFilter::default() };
+    loop {
+        let page = ctx.block(ctx.store.files(&filter))?;
+        page.iter().for_each(&mut *look);
+        match page.last() {
+            Some(last) if page.len() == PAGE as usize => filter.before = Some(last.file_id),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Whether a replay or a redrive would need the file's bytes, and they are kept.
+fn needs_raw(file: &FileRow) -> bool {
+    use FileState::{Committed, Leased, Parked, Queued};
+    !file.raw_gone && matches!(file.state, Committed | Queued | Leased | Parked)
+}
+
+/// By table and file, whatever became of the file since.
+fn what_the_ledger_says(shell: &Shell, ctx: &Context) -> Result<BTreeMap<TableName, Said>> {
+    const SQL: &str = "select table_name, file_id, n_in, n_read, n_committed, n_quarantined, n_dropped, \
+                       n_duplicate from system.file_tables";
+    let session = super::sql::session_of(ctx)?;
+    let mut said: BTreeMap<TableName, Said> = BTreeMap::new();
+    shell.runtime.block_on(async {
+        let (_, mut batches) = session.query(SQL).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(lakegate_lake::session::Error::from)?;
+            let names = batch.column(0).as_string::<i32>();
+            let numbers: Vec<_> =
+                (1..batch.num_columns()).map(|i| batch.column(i).as_primitive::<Int64Type>()).collect();
+            for row in 0..batch.num_rows() {
+                let Some(table) = parse_table(names.value(row)) else { continue };
+                let n = |column: usize| numbers[column].value(row) as u64;
+                let counts = Counts {
+                    n_in: n(1),
+                    n_read: n(2),
+                    n_committed: n(3),
+                    n_quarantined: n(4),
+                    n_dropped: n(5),
+                    n_duplicate: n(6),
+                };
+                said.entry(table).or_default().insert(numbers[0].value(row), counts);
+            }
+        }
+        Ok(said)
     })
 }
 
-/// The table whose files fill this one, and whether this is its quarantine.
-fn base_of(table: &TableName) -> Option<(TableName, bool)> {
-    match table.table.strip_suffix(lakegate_domain::ids::QUARANTINE_SUFFIX) {
-        Some(base) => Some((table.dataset().table(base), true)),
-        None => Some((table.clone(), false)),
-    }
+/// The highest seq with which each lane has committed to each table.
+fn committed_seqs(shell: &Shell, ctx: &Context) -> Result<Vec<(TableName, String, i64)>> {
+    const SQL: &str = "select table_name, lane, max(seq) as seq from system.commits where lane <> '' and seq > 0 \
+                       group by 1, 2 order by 1, 2";
+    let session = super::sql::session_of(ctx)?;
+    let rows = super::sql::rows(shell, &session, SQL)?;
+    let text = |row: &Row, key: &str| row.get(key).and_then(Value::as_str).map(str::to_string);
+    let one = |row: &Row| {
+        Some((parse_table(&text(row, "table_name")?)?, text(row, "lane")?, row.get("seq")?.as_i64()?))
+    };
+    Ok(rows.iter().filter_map(one).collect())
 }
+
+type Row = serde_json::Map<String, Value>;
 
 fn parse_table(text: &str) -> Option<TableName> {
     let mut parts = text.splitn(3, '.');
     Some(TableName { team: parts.next()?.into(), dataset: parts.next()?.into(), table: parts.next()?.into() })
+}
+
+/// Counts one table and compares; answers its rows.
+fn one_table(
+    ctx: &Context,
+    table: &TableName,
+    quarantine: bool,
+    said: &Said,
+    states: &HashMap<i64, FileState>,
+    findings: &mut Findings,
+) -> Result<u64, Failure> {
+    let dataset = table.dataset();
+    let lanes = [LaneName::ingest(&dataset), LaneName::replay(&dataset)];
+    let log = ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, table, &lanes))?;
+    for lane in &lanes {
+        let last = ctx.block(ctx.store.last_seq(lane))?;
+        if let Some(token) = log.token(lane).filter(|token| *token > last) {
+            findings.add(
+                table.to_string(),
+                format!(
+                    "it holds {token} of lane {lane}, but the ledger has handed out only {last}: the ledger is older \
+                     than the table; restore both from one backup"
+                ),
+            );
+        }
+    }
+    let files = ctx.runtime.block_on(live(&log))?;
+    let held = count(ctx, &log, &files, said)?;
+    let want: u64 = said.values().map(|c| c.held(quarantine)).sum();
+    if held.n_unowned > 0 {
+        // Rows that do not say where they come from can only be counted together.
+        if held.n_rows != want {
+            findings.add(table.to_string(), format!("it holds {} rows; the ledger says {want}", held.n_rows));
+        }
+        return Ok(held.n_rows);
+    }
+    let all: BTreeSet<i64> = held.of_file.keys().chain(said.keys()).copied().collect();
+    for file in all {
+        let have = held.of_file.get(&file).copied().unwrap_or_default();
+        let want = said.get(&file).map_or(0, |c| c.held(quarantine));
+        let n = have.n_rows;
+        match states.get(&file) {
+            Some(FileState::Committed) if n != want => {
+                findings.of_file(ctx, file, format!("{table} holds {n} of its rows; the ledger says {want}"))
+            }
+            Some(FileState::Committed) => {}
+            Some(s) => findings.of_file(
+                ctx,
+                file,
+                format!("{table} holds {n} of its rows, but the file is {}", s.name()),
+            ),
+            None => findings.add(
+                FileId(file).to_string(),
+                format!("{table} holds {n} rows of a file that the ledger does not know"),
+            ),
+        }
+        if have.n_doubled > 0 {
+            findings.of_file(
+                ctx,
+                file,
+                format!("{table} holds {} of its rows more than once", have.n_doubled),
+            );
+        }
+        if have.n_beyond > 0 {
+            let what =
+                format!("{table} holds {} rows with numbers that the file does not have", have.n_beyond);
+            findings.of_file(ctx, file, what);
+        }
+    }
+    Ok(held.n_rows)
+}
+
+/// What a table holds.
+#[derive(Default)]
+struct Held {
+    n_rows: u64,
+    /// Rows that do not say which file they came from.
+    n_unowned: u64,
+    of_file: HashMap<i64, OfFile>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct OfFile {
+    n_rows: u64,
+    /// Rows whose number was there already.
+    n_doubled: u64,
+    /// Rows whose number is none of the file's.
+    n_beyond: u64,
+}
+
+/// Reads the owners of all rows; once, unless there are more rows than a window
+/// has bits.
+fn count(ctx: &Context, log: &TableLog, files: &[LiveFile], said: &Said) -> Result<Held, Failure> {
+    let rows = Numbers::of(said);
+    let window_bits = (ctx.lake.memory_bytes / 4 * 8).max(1 << 20);
+    let mut held = Held::default();
+    let mut from = 0;
+    loop {
+        let to = rows.n.min(from + window_bits);
+        let mut seen = vec![0u64; (to - from).div_ceil(64) as usize];
+        let is_first = from == 0;
+        for file in files {
+            for batch in owners(&log.folder, &file.path)? {
+                let batch = batch?;
+                for (file, row) in batch.file_ids.iter().zip(&batch.rows) {
+                    held.see(file, row, &rows, (from..to, &mut seen), is_first);
+                }
+            }
+        }
+        from = to;
+        if from >= rows.n {
+            return Ok(held);
+        }
+    }
+}
+
+impl Held {
+    /// Counts a row, in the `first` pass, and marks it where it falls into the
+    /// window.
+    fn see(
+        &mut self,
+        file: Option<i64>,
+        row: Option<i64>,
+        rows: &Numbers,
+        (window, seen): (std::ops::Range<u64>, &mut [u64]),
+        first: bool,
+    ) {
+        if first {
+            self.n_rows += 1;
+            self.n_unowned += u64::from(file.is_none());
+        }
+        let Some(file) = file else { return };
+        let of_file = self.of_file.entry(file).or_default();
+        if first {
+            of_file.n_rows += 1;
+        }
+        let Some(row) = row else { return };
+        match rows.bit(file, row) {
+            Bit::At(bit) if window.contains(&bit) => {
+                let at = bit - window.start;
+                let (word, mask) = (&mut seen[(at / 64) as usize], 1 << (at % 64));
+                of_file.n_doubled += u64::from(*word & mask != 0);
+                *word |= mask;
+            }
+            Bit::Beyond if first => of_file.n_beyond += 1,
+            Bit::At(_) | Bit::Beyond | Bit::UnknownFile => {}
+        }
+    }
+}
+
+/// The rows of all files of a table, numbered through.
+struct Numbers {
+    /// By file: where its rows begin, and how many it has.
+    of_file: HashMap<i64, (u64, u64)>,
+    n: u64,
+}
+
+enum Bit {
+    At(u64),
+    /// The file has fewer rows.
+    Beyond,
+    /// That there are rows of it at all is a finding already.
+    UnknownFile,
+}
+
+impl Numbers {
+    fn of(said: &Said) -> Self {
+        let mut all = Self { of_file: HashMap::with_capacity(said.len()), n: 0 };
+        for (file, c) in said {
+            // A row has the number of its record or, where a transform looks at the
+            // whole file, its number in the result.
+            let n = c.n_read.max(c.n_in);
+            all.of_file.insert(*file, (all.n, n));
+            all.n += n;
+        }
+        all
+    }
+
+    fn bit(&self, file: i64, row: i64) -> Bit {
+        let Some((start, n)) = self.of_file.get(&file) else { return Bit::UnknownFile };
+        match u64::try_from(row).ok().and_then(|row| row.checked_sub(1)).filter(|at| at < n) {
+            Some(at) => Bit::At(start + at),
+            None => Bit::Beyond,
+        }
+    }
+}
+
+fn report(shell: &Shell, n_committed: u64, n_rows: u64, n_raw: u64, findings: &Findings) -> Result<Exit> {
+    let exit = if findings.n == 0 { Exit::Done } else { Exit::Findings };
+    if shell.global.json {
+        let all: Vec<_> = findings
+            .shown
+            .iter()
+            .map(|(subject, what)| json!({ "subject": subject, "finding": what }))
+            .collect();
+        shell.print_json(&json!({
+            "files": n_committed, "rows": n_rows, "raw_files": n_raw, "n_findings": findings.n, "findings": all,
+        }))?;
+        return Ok(exit);
+    }
+    shell.say(format!(
+        "{} committed, {} counted in tables, raw bytes of {} verified",
+        render::counted(n_committed, "file"),
+        render::counted(n_rows, "row"),
+        render::counted(n_raw, "file")
+    ))?;
+    if findings.n == 0 {
+        shell.say("every row of every file is accounted for, once")?;
+        return Ok(exit);
+    }
+    let mut list = shell.list(&["subject", "finding"]);
+    for (subject, what) in findings.shown.iter().take(100) {
+        list.row([subject, what]);
+    }
+    print_list(shell, &list)?;
+    shell.say(format!("{} in all", render::counted(findings.n, "finding")))?;
+    Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts `(file, row)` in windows of `bits`, as `count` does.
+    fn counted(said: &[(i64, u64)], held: &[(i64, i64)], bits: u64) -> Vec<(i64, u64, u64, u64)> {
+        let said: Said = said.iter().map(|(f, n)| (*f, Counts { n_read: *n, ..Counts::default() })).collect();
+        let rows = Numbers::of(&said);
+        let mut all = Held::default();
+        let mut from = 0;
+        loop {
+            let to = rows.n.min(from + bits);
+            let mut seen = vec![0u64; (to - from).div_ceil(64) as usize];
+            for (file, row) in held {
+                all.see(Some(*file), Some(*row), &rows, (from..to, &mut seen), from == 0);
+            }
+            from = to;
+            if from >= rows.n {
+                break;
+            }
+        }
+        let mut found: Vec<_> =
+            all.of_file.iter().map(|(f, o)| (*f, o.n_rows, o.n_doubled, o.n_beyond)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn doubled_rows_are_found_whatever_the_window() {
+        let said = [(3, 100), (7, 5)];
+        let held = [(7, 5), (3, 1), (3, 100), (7, 5), (7, 6), (7, 0), (3, 99), (9, 1), (3, 100), (3, 100)];
+        let want = [(3, 5, 2, 0), (7, 4, 1, 2), (9, 1, 0, 0)];
+        for bits in [1, 7, 64, 65, 1000] {
+            assert_eq!(counted(&said, &held, bits), want, "{bits} bits");
+        }
+    }
 }

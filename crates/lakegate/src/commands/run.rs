@@ -1,7 +1,9 @@
 //! `run` and `up`.
 
 use std::cell::RefCell;
+use std::io::Write;
 
+use lakegate_domain::Failure;
 use serde_json::{Value, json};
 
 use super::{Result, Shell, known_dataset};
@@ -10,7 +12,6 @@ use crate::context::Context;
 use crate::engine::{self, Observer, Report};
 use crate::intake::Round;
 use crate::render::{self, Progress};
-use crate::replay;
 use crate::worker::Worked;
 
 /// Shows progress while a run goes on.
@@ -45,7 +46,6 @@ pub fn run(shell: &Shell, args: &Run) -> Result<Exit> {
     if let Some(name) = &args.dataset {
         known_dataset(&ctx.lake, name)?;
     }
-    replay::resume(&ctx)?;
     let shown = Shown::new(shell, "run");
     let report = engine::run(&ctx, args.dataset.as_ref(), &shown);
     shown.finish();
@@ -57,9 +57,10 @@ pub fn run(shell: &Shell, args: &Run) -> Result<Exit> {
 pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> {
     let strays = ctx.block(ctx.store.list_strays())?;
     let waiting = report.worked.retry_in.is_some();
+    let failures: Vec<&Failure> = report.failures.iter().chain(&report.upkeep.failures).collect();
     let exit = match () {
         _ if report.interrupted => Exit::Interrupted,
-        _ if waiting => Exit::Failed,
+        _ if waiting || !failures.is_empty() => Exit::Failed,
         _ if !report.worked.parked.is_empty() || !strays.is_empty() => Exit::Findings,
         _ => Exit::Done,
     };
@@ -83,12 +84,12 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
             "rows": { "committed": worked.n_rows, "quarantined": worked.n_quarantined, "dropped": worked.n_dropped },
             "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
             "retry_in_ms": worked.retry_in.map(|d| d.as_millis() as u64),
-            "setback": worked.setback, "upkeep": upkeep, "interrupted": report.interrupted,
+            "setback": worked.setback, "failures": failures, "upkeep": upkeep, "interrupted": report.interrupted,
             "elapsed_ms": report.elapsed.as_millis() as u64,
         }))?;
         return Ok(exit);
     }
-    for w in &round.warnings {
+    for w in round.warnings.iter().chain(&upkeep.warnings) {
         eprintln!("warning: {w}");
     }
     let mut parts = vec![format!("{} committed", render::counted(worked.n_committed, "file"))];
@@ -105,7 +106,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
     also(round.n_waiting as u64, "still being written");
     shell.say(format!("{} in {}", parts.join(", "), render::duration(report.elapsed)))?;
     if !worked.rows_by_table.is_empty() {
-        let mut list = shell.list(&["table", "rows"]);
+        let mut list = shell.list(&["table", ">rows"]);
         for (table, n) in &worked.rows_by_table {
             list.row([table.clone(), render::count(*n)]);
         }
@@ -142,9 +143,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
             ))?;
         }
     }
-    if let Some(failure) = &worked.setback
-        && waiting
-    {
+    for failure in worked.setback.iter().filter(|_| waiting).chain(failures) {
         eprintln!("error: {failure}\n  help: {}", failure.code.hint());
     }
     Ok(exit)
@@ -172,11 +171,10 @@ impl Observer for Told<'_> {
                 .iter()
                 .map(|(path, f)| json!({ "file": path, "code": f.code.id(), "message": f.message }))
                 .collect();
-            println!(
-                "{}",
-                json!({ "at": at.to_string(), "queued": round.n_queued, "committed": worked.n_committed,
-                    "rows": worked.n_rows, "parked": parked })
-            );
+            let line = json!({ "at": at.to_string(), "queued": round.n_queued, "committed": worked.n_committed,
+                "rows": worked.n_rows, "parked": parked });
+            // Whoever read it is gone; the work goes on.
+            let _ = writeln!(std::io::stdout(), "{line}");
             return;
         }
         let _ = self.shell.say(format!(
@@ -193,7 +191,6 @@ impl Observer for Told<'_> {
 
 pub fn up(shell: &Shell) -> Result<Exit> {
     let (_lock, ctx) = shell.work()?;
-    replay::resume(&ctx)?;
     shell.say(format!(
         "lake {} is up: {} watched in {}; Ctrl-C stops",
         ctx.lake.name,

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lakegate_lake::output::{self, OutputFormat, TableOptions};
 use lakegate_lake::session::{Script, Session};
+use tempfile::TempPath;
 
 use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Sql};
@@ -81,15 +83,10 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
     }
     let options = TableOptions { max_rows: args.max_rows, width: shell.width, color: shell.color };
     for statement in all {
-        let mut out: Box<dyn Write + Send> = match &args.output {
-            Some(path) => Box::new(BufWriter::new(
-                File::create(path).map_err(|e| Stop::Usage(format!("`{}`: {e}", path.display())))?,
-            )),
-            None => Box::new(BufWriter::new(std::io::stdout())),
-        };
+        let mut out = Out::open(args.output.as_deref())?;
         let done = shell.runtime.block_on(async {
             let (_, stream) = session.query(&statement).await?;
-            output::write(stream, format, &mut *out, options).await
+            output::write(stream, format, &mut out.writer, options).await
         });
         if let Err(e) = done {
             use lakegate_lake::session::Kind;
@@ -99,9 +96,48 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
             let text = crate::prompt::complaint(&statement, &e, shell.color);
             return Err(Stop::Usage(text.trim_start_matches("error: ").to_string()));
         }
-        out.flush()?;
+        out.finish()?;
     }
     Ok(Exit::Done)
+}
+
+/// Where a result goes. A file appears whole, once the statement has ended well:
+/// until then whatever had its name stays.
+struct Out {
+    writer: BufWriter<Box<dyn Write + Send>>,
+    /// The file that is being written, gone when dropped, and what it becomes.
+    aside: Option<(TempPath, PathBuf)>,
+}
+
+impl Out {
+    fn open(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else {
+            return Ok(Self { writer: BufWriter::new(Box::new(std::io::stdout())), aside: None });
+        };
+        let cannot = |e: std::io::Error| Stop::Usage(format!("`{}`: {e}", path.display()));
+        // A link stays one.
+        let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if target.exists() && !target.is_file() {
+            let device = File::options().write(true).open(&target).map_err(cannot)?;
+            return Ok(Self { writer: BufWriter::new(Box::new(device)), aside: None });
+        }
+        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".lakegate-").suffix(".part");
+        // As any new file; a temporary one is its owner's alone.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let (file, aside) = builder.tempfile_in(folder).map_err(cannot)?.into_parts();
+        Ok(Self { writer: BufWriter::new(Box::new(file)), aside: Some((aside, target)) })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.writer.flush()?;
+        if let Some((aside, target)) = self.aside {
+            aside.persist(target).map_err(|e| e.error)?;
+        }
+        Ok(())
+    }
 }
 
 /// A statement's rows as JSON objects, for commands that show some of them.

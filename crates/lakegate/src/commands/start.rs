@@ -8,7 +8,7 @@ use lakegate_domain::Code;
 use lakegate_domain::config;
 use serde_json::json;
 
-use super::{Result, Shell, Stop, absolute};
+use super::{Result, Shell, absolute};
 use crate::cli::{Cli, Completions, Errors, Exit, Init, SchemaArgs, SchemaOf};
 use crate::render;
 
@@ -82,13 +82,27 @@ pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
     for path in &made {
         shell.say(format!("made {}", path.display()))?;
     }
+    let lakegate = program();
     let at =
         if args.dir.as_os_str() == "." { String::new() } else { format!(" --lake {}", args.dir.display()) };
     shell.say(format!(
-        "\nnext:\n  lakegate{at} plan      what the sample file would become\n  lakegate{at} run       load it\n  \
-         lakegate{at} sql 'select * from orders'"
+        "\nnext:\n  {lakegate}{at} plan      what the sample file would become\n  {lakegate}{at} run       load it\n  \
+         {lakegate}{at} sql 'select * from orders'"
     ))?;
     Ok(Exit::Done)
+}
+
+/// How this program is called from a shell: by its name where that finds it, else
+/// by its path.
+pub fn program() -> String {
+    const NAME: &str = "lakegate";
+    let here = std::env::current_exe().ok();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(NAME)).find(|p| p.is_file());
+    match (found, here) {
+        (None, Some(here)) => here.display().to_string(),
+        _ => NAME.into(),
+    }
 }
 
 pub fn check(shell: &Shell) -> Result<Exit> {
@@ -127,7 +141,7 @@ pub fn schema(args: &SchemaArgs) -> Result<Exit> {
         SchemaOf::Dataset => config::schema::dataset(),
     };
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &schema).map_err(|e| Stop::from(std::io::Error::other(e)))?;
+    serde_json::to_writer_pretty(&mut out, &schema).map_err(super::io_error)?;
     writeln!(out)?;
     Ok(Exit::Done)
 }
@@ -157,6 +171,9 @@ pub fn errors(shell: &Shell, args: &Errors) -> Result<Exit> {
 }
 
 pub fn completions(args: &Completions) -> Result<Exit> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "lakegate", &mut std::io::stdout());
+    // It panics where it cannot write: into memory it can.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "lakegate", &mut script);
+    std::io::stdout().write_all(&script)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,10 @@
 //! `trace`: from a row to the bytes it was read from, and from a file to its
 //! rows and commits.
 
+use std::io::Write;
+
+use lakegate_domain::ids::QUARANTINE_SUFFIX;
+use lakegate_domain::model::Dataset;
 use lakegate_domain::{Code, Failure, FileId, TableName};
 use lakegate_format::conform::original_text;
 use lakegate_format::open::{Source, open};
@@ -11,7 +15,8 @@ use serde_json::{Value, json};
 use super::{Result, Shell, Stop, known_dataset};
 use crate::cli::{Exit, Trace, TraceTarget};
 use crate::context::{Context, now};
-use crate::ingest::parse::{Rows, constants, parse, table_of};
+use crate::ingest::fold::compile_transform;
+use crate::ingest::parse::{Parsed, Rows, constants, parse, table_of};
 use crate::ingest::prepare::place;
 use crate::render;
 
@@ -38,10 +43,10 @@ fn row_of(ctx: &Context, id: FileId) -> Result<FileRow> {
 fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> Result<Exit> {
     let f = row_of(ctx, id)?;
     let rows = ctx.block(ctx.store.rows_of(id))?;
-    let session = super::sql::session_of(ctx)?;
-    let lineage =
-        super::sql::rows(shell, &session, &format!("select * from system.lineage where file_id = {}", id.0))?;
-    let rows: Vec<_> = rows.into_iter().filter(|r| only.is_none_or(|t| *t == r.table)).collect();
+    let mut lineage = ctx.block(ctx.store.lineage_of(id))?;
+    lineage.retain(|l| only.is_none_or(|t| *t == l.table || t.quarantine() == l.table));
+    let base = only.map(base_of);
+    let rows: Vec<_> = rows.into_iter().filter(|r| base.as_ref().is_none_or(|t| *t == r.table)).collect();
     if shell.global.json {
         let mut v = serde_json::to_value(&f).unwrap_or_default();
         v["file"] = json!(id.to_string());
@@ -55,7 +60,7 @@ fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> R
             })
             .collect::<Vec<Value>>()
             .into();
-        v["lineage"] = lineage.into_iter().map(Value::Object).collect::<Vec<_>>().into();
+        v["lineage"] = json!(lineage);
         shell.print_json(&v)?;
         return Ok(Exit::Done);
     }
@@ -75,7 +80,7 @@ fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> R
     if let (Some(code), Some(message)) = (f.code, &f.message) {
         shell.say(format!("  {code}        {message}"))?;
     }
-    let mut list = shell.list(&["table", "read", "committed", "quarantined", "dropped", "duplicates"]);
+    let mut list = shell.list(&["table", ">read", ">committed", ">quarantined", ">dropped", ">duplicates"]);
     for r in &rows {
         list.row([
             r.table.to_string(),
@@ -88,9 +93,8 @@ fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> R
     }
     super::run::print_list(shell, &list)?;
     for l in &lineage {
-        if let (Some(t), Some(v)) = (l.get("table").or(l.get("table_name")), l.get("version")) {
-            shell.say(format!("  committed to {} in version {v}", t.as_str().unwrap_or_default()))?;
-        }
+        let version = l.version.map_or_else(|| "an unknown version".into(), |v| format!("version {v}"));
+        shell.say(format!("  {} to {} in {version}", render::counted(l.n_rows, "row"), l.table))?;
     }
     Ok(Exit::Done)
 }
@@ -98,6 +102,11 @@ fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> R
 fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64) -> Result<Exit> {
     let f = row_of(ctx, id)?;
     let dataset = known_dataset(&ctx.lake, &f.dataset)?;
+    if table.dataset() != f.dataset {
+        return Err(Stop::Usage(format!("{id} is a file of {}: it has no rows in {table}", f.dataset)));
+    }
+    // A quarantined row has the number that it would have in the table.
+    let base = base_of(table);
     if f.raw_gone {
         return Err(Stop::Failed(Failure::new(
             Code::RawMissing,
@@ -116,12 +125,18 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
         let member = chunk.stream.member.clone();
         let to = table_of(&dataset, &f.groups, &chunk.stream)?;
         let parsed = parse(chunk, to, &values)?;
-        if parsed.table != table.table {
+        if parsed.table != base.table {
             continue;
+        }
+        if seen == 0 && !is_row_wise(ctx, &dataset, &parsed)? {
+            return Err(Stop::Usage(format!(
+                "the transform of {base} looks at a whole file: its row {row} is a row of the transform's result and \
+                 of no single record"
+            )));
         }
         let n = parsed.rows.n_rows() as u64;
         if row <= seen + n {
-            let at = (row - seen).saturating_sub(1) as usize;
+            let at = (row - seen - 1) as usize;
             let original = match &parsed.rows {
                 Rows::Text(t) => original_text(t, at),
                 Rows::Typed(b) => typed_row(b, at)?,
@@ -131,6 +146,23 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
         seen += n;
     }
     Err(Stop::Usage(format!("{id} has {seen} records for {table}; there is no row {row}")))
+}
+
+/// The table whose files fill this one: a quarantine's is the one beside it.
+fn base_of(table: &TableName) -> TableName {
+    match table.table.strip_suffix(QUARANTINE_SUFFIX) {
+        Some(base) => table.dataset().table(base),
+        None => table.clone(),
+    }
+}
+
+/// Whether each row of the table is made of the record with its number.
+fn is_row_wise(ctx: &Context, dataset: &Dataset, parsed: &Parsed) -> Result<bool> {
+    let config = dataset.tables.get(&parsed.table).or(dataset.any_table.as_ref());
+    let Some(sql) = config.and_then(|t| t.transform.as_deref()) else { return Ok(true) };
+    // How a missing value is spelled changes no plan.
+    let transform = ctx.runtime.block_on(compile_transform(dataset, sql, &[parsed], &[]))?;
+    Ok(transform.is_row_wise())
 }
 
 fn typed_row(batch: &arrow::array::RecordBatch, at: usize) -> Result<String> {
@@ -161,6 +193,6 @@ fn show(
     let inside = member.map_or_else(String::new, |m| format!(", member {m}"));
     shell.say(format!("row {row} of {table} came from record {row} of {} {}{inside}", f.file_id, f.path))?;
     shell.say(format!("raw bytes: raw/{} at {}, {}", f.raw.pack, f.raw.offset, f.raw.method))?;
-    println!("{original}");
+    writeln!(std::io::stdout(), "{original}")?;
     Ok(Exit::Done)
 }

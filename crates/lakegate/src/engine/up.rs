@@ -1,9 +1,7 @@
 //! Work until stopped. Nothing that fails ends it: a failure is told once,
 //! waited out, and tried again.
 
-use std::any::Any;
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -13,10 +11,12 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::{Code, Failure};
 use lakegate_land::{Nudge, Watcher};
 
-use super::{Observer, pause};
+use super::{LOADING, Observer, TAKING, pause};
 use crate::context::Context;
 use crate::intake::{Intake, Round, landing_folders};
+use crate::mishap::caught;
 use crate::reconcile::{self, Kinds};
+use crate::replay;
 use crate::worker::Worker;
 
 /// How often zones are listed even though no event came.
@@ -28,7 +28,7 @@ const CLEAN_EVERY: Duration = Duration::from_secs(6 * 3600);
 /// Longest wait for a failure that nothing says will pass.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Says each warning once.
+/// Says each warning once, and a failure once for as long as it lasts.
 struct Warnings<'a> {
     say: &'a (dyn Fn(&str) + Sync),
     said: Mutex<HashSet<String>>,
@@ -36,7 +36,28 @@ struct Warnings<'a> {
 
 impl Warnings<'_> {
     fn say(&self, warning: &str) {
-        if self.said.lock().expect("no holder panics").insert(warning.to_string()) {
+        self.say_once(warning, warning);
+    }
+
+    /// Says that something failed and goes on; answers what [`Self::is_over`]
+    /// takes.
+    fn say_failure(&self, failure: &Failure) -> String {
+        // A full disk is met at a new name each time.
+        let key = match failure.code {
+            Code::DiskFull => failure.code.id().to_string(),
+            _ => failure.to_string(),
+        };
+        self.say_once(&key, &format!("{failure}; it is tried again by itself"));
+        key
+    }
+
+    /// What is over is said again when it comes back.
+    fn is_over(&self, key: &str) {
+        self.said.lock().expect("no holder panics").remove(key);
+    }
+
+    fn say_once(&self, key: &str, warning: &str) {
+        if self.said.lock().expect("no holder panics").insert(key.to_string()) {
             (self.say)(warning);
         }
     }
@@ -46,22 +67,33 @@ impl Warnings<'_> {
 struct Trouble<'a> {
     warnings: &'a Warnings<'a>,
     n: u32,
+    /// What was said of them.
+    said: Vec<String>,
 }
 
-impl Trouble<'_> {
+impl<'a> Trouble<'a> {
+    fn new(warnings: &'a Warnings<'a>) -> Self {
+        Self { warnings, n: 0, said: Vec::new() }
+    }
+
     /// The result of a step, or `None` after a failure was told and waited out.
     /// A panic is such a failure too.
-    fn outlive<T>(&mut self, ctx: &Context, step: impl FnOnce() -> Result<T, Failure>) -> Option<T> {
-        let failure = match catch_unwind(AssertUnwindSafe(step)) {
-            Ok(Ok(done)) => {
+    fn outlive<T>(
+        &mut self,
+        ctx: &Context,
+        doing: &str,
+        step: impl FnOnce() -> Result<T, Failure>,
+    ) -> Option<T> {
+        let failure = match caught(doing, step) {
+            Ok(done) => {
                 self.n = 0;
+                self.said.drain(..).for_each(|key| self.warnings.is_over(&key));
                 return Some(done);
             }
-            Ok(Err(failure)) => failure,
-            Err(panic) => Failure::new(Code::Bug, format!("a panic: {}", panic_text(&*panic))),
+            Err(failure) => failure,
         };
         self.n += 1;
-        self.warnings.say(&format!("{failure}; it is tried again by itself"));
+        self.said.push(self.warnings.say_failure(&failure));
         let wait = match verdict(failure.code, self.n) {
             Verdict::Retry(wait) => wait,
             Verdict::Park => Duration::from_secs(5).saturating_mul(self.n),
@@ -69,11 +101,6 @@ impl Trouble<'_> {
         pause(ctx, wait.min(LONGEST_WAIT));
         None
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 /// Works until the process is asked to stop. `observer` is told after each
@@ -115,16 +142,18 @@ fn take(
     accepted: SyncSender<()>,
     warnings: &Warnings<'_>,
 ) {
-    let mut trouble = Trouble { warnings, n: 0 };
+    let mut trouble = Trouble::new(warnings);
     let mut hints = Hints::default();
     while !ctx.stopping() {
         let all = hints.listed.is_none_or(|l| l.elapsed() >= LIST_EVERY);
         let zones = (!all).then_some(hints.touched.as_slice());
-        let round = trouble.outlive(ctx, || {
-            // A nudge that waits already says the same.
-            intake.round(ctx, &hints.renamed_in, None, zones, &|_| {
-                let _ = accepted.try_send(());
-            })
+        // A nudge that waits already says the same.
+        let nudge = || drop(accepted.try_send(()));
+        let round = trouble.outlive(ctx, TAKING, || {
+            let round = intake.round(ctx, &hints.renamed_in, None, zones, &|_| nudge());
+            // Some may have been accepted before it failed.
+            nudge();
+            round
         });
         let Some(round) = round else {
             // Nobody knows what was missed.
@@ -144,7 +173,7 @@ fn take(
         }
         if round.n_queued > 0 {
             taken.lock().expect("no holder panics").add(round);
-            let _ = accepted.try_send(());
+            nudge();
         }
         hints.gather(ctx, nudges, wait);
     }
@@ -203,17 +232,21 @@ fn work(
     warnings: &Warnings<'_>,
 ) {
     let mut worker = Worker::default();
-    let mut trouble = Trouble { warnings, n: 0 };
+    let mut trouble = Trouble::new(warnings);
+    let mut is_resumed = false;
     let mut upkept = Instant::now();
     let mut cleaned = Instant::now();
     while !ctx.stopping() {
-        let Some(worked) = trouble.outlive(ctx, || worker.drain(ctx, None, &|_| {})) else {
+        if !is_resumed {
+            is_resumed = resume(ctx, warnings);
+        }
+        let Some(worked) = trouble.outlive(ctx, LOADING, || worker.drain(ctx, None, &|_| {})) else {
             // What is known of the tables may be what the failure left.
             worker.forget();
             continue;
         };
         if let Some(failure) = &worked.setback {
-            warnings.say(&format!("{failure}; it is tried again by itself"));
+            warnings.say_failure(failure);
         }
         let round = std::mem::take(&mut *taken.lock().expect("no holder panics"));
         if round.n_queued > 0 || worked.n_committed > 0 || !worked.parked.is_empty() {
@@ -221,21 +254,31 @@ fn work(
         }
         if upkept.elapsed() >= UPKEEP_EVERY && !ctx.stopping() {
             let is_cleaning = cleaned.elapsed() >= CLEAN_EVERY;
-            let kept = trouble.outlive(ctx, || match is_cleaning {
-                true => reconcile::maintain(ctx, None, Kinds::ALL),
-                false => reconcile::after_run(ctx),
+            let kept =
+                reconcile::maintain(ctx, None, if is_cleaning { Kinds::ALL } else { Kinds::AFTER_RUN });
+            kept.warnings.iter().for_each(|w| warnings.say(w));
+            kept.failures.iter().for_each(|f| {
+                warnings.say_failure(f);
             });
             if is_cleaning {
                 cleaned = Instant::now();
             }
             // Compaction and vacuum commit: the logs have to be read again.
-            if kept.is_none_or(|k| k.n_compacted > 0 || k.n_vacuumed > 0) {
+            if kept.n_compacted > 0 || kept.n_vacuumed > 0 || !kept.failures.is_empty() {
                 worker.forget();
             }
             upkept = Instant::now();
         }
         wait(ctx, more, worked.retry_in.map_or(UPKEEP_EVERY, |r| r.min(UPKEEP_EVERY)));
     }
+}
+
+/// Finishes replays that were cut off. Answers whether all is done that can be
+/// done: what a person has to mend first is not tried over and over.
+fn resume(ctx: &Context, warnings: &Warnings<'_>) -> bool {
+    let failures = replay::resume(ctx);
+    failures.iter().for_each(|f| warnings.say(&f.to_string()));
+    failures.iter().all(|f| verdict(f.code, 1) == Verdict::Park)
 }
 
 /// Waits until something was accepted, at most for `longest`.

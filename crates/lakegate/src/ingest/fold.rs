@@ -293,13 +293,13 @@ fn fact_fields() -> [Field; 4] {
     ]
 }
 
-/// What a transform makes of a file's columns, before any row is read.
-pub async fn transform_output(
+/// A transform compiled for a file's columns, before any row is read.
+pub async fn compile_transform(
     dataset: &Dataset,
     sql: &str,
     parts: &[&Parsed],
     nulls: &[String],
-) -> Result<SchemaRef, Failure> {
+) -> Result<Transform, Failure> {
     let mut schemas = Vec::new();
     for p in parts {
         let plan = input_plan(dataset, &p.rows, nulls)?;
@@ -308,7 +308,7 @@ pub async fn transform_output(
         schemas.push(Schema::new(fields));
     }
     let input = merge_schemas(schemas)?;
-    Ok(Transform::compile(sql, input).await?.output_schema())
+    Transform::compile(sql, input).await
 }
 
 /// What a transform sees of a batch: the file's columns, its facts, and `_row`.

@@ -17,6 +17,7 @@ use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::sink::SinkOptions;
 
+use super::fold::compile_transform;
 use super::parse::{Parsed, Rows};
 
 /// Rows per chunk that inference looks at.
@@ -304,7 +305,7 @@ impl Tables {
         let output = match &state.config.transform {
             Some(sql) => {
                 let nulls = &state.plan.nulls;
-                Some(super::fold::transform_output(&self.dataset, sql, &parts, nulls).await?)
+                Some(compile_transform(&self.dataset, sql, &parts, nulls).await?.output_schema())
             }
             None => None,
         };

@@ -8,5 +8,7 @@ mod lake;
 mod landing;
 mod properties;
 mod real_data;
+mod repair;
 mod rules;
+mod shell;
 mod soak;

@@ -58,7 +58,7 @@ struct Kept {
     name: String,
     size_bytes: u64,
     /// When it was written: what its id says, for a linked file has the time of
-    /// the landed one; where it has no id, its modification time.
+    /// the landed one.
     made_ns: i64,
 }
 
@@ -275,7 +275,7 @@ impl RawStore {
         Ok(level)
     }
 
-    /// All files of the store, in the order of their paths.
+    /// All files of the store that Lakegate wrote, in the order of their paths.
     fn files(&self) -> Result<Vec<Kept>, Failure> {
         let mut files = Vec::new();
         for day in self.days()? {
@@ -292,17 +292,15 @@ impl RawStore {
                 let Some(relative) = path.strip_prefix(&self.folder).ok().and_then(|p| p.to_str()) else {
                     continue;
                 };
+                let Some(made_ns) = path.file_name().and_then(|n| names::made_ns(n.to_str()?)) else {
+                    continue;
+                };
                 if !metadata.is_file() {
                     continue;
                 }
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let written_ns = mtime_ns(&metadata);
-                let made_ns = match names::made_ns(&name) {
-                    // A long copy is young for as long as it goes on.
-                    Some(made_ns) if name.ends_with(PART) => made_ns.max(written_ns),
-                    Some(made_ns) => made_ns,
-                    None => written_ns,
-                };
+                // A long copy is young for as long as it goes on.
+                let made_ns = if name.ends_with(PART) { made_ns.max(mtime_ns(&metadata)) } else { made_ns };
                 files.push(Kept {
                     relative: relative.replace(std::path::MAIN_SEPARATOR, "/"),
                     made_ns,

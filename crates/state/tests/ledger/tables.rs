@@ -2,8 +2,8 @@
 
 use lakegate_domain::{FileId, LaneName, RunId, Seq};
 use lakegate_state::{
-    CommitRecord, Cursor, Error, LastReplay, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray,
-    StrayReason,
+    CommitRecord, Cursor, Error, Lineage, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray,
+    StrayReason, Swap,
 };
 
 use crate::*;
@@ -53,8 +53,13 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
     let listed: Vec<_> = replayable.iter().map(|r| (r.job.file_id.0, r.job.seq.0, r.has_raw)).collect();
     assert_eq!(listed, [(3, 3, false), (5, 4, true), (1, 5, true)]);
 
-    assert_eq!(ledger.next_replay_seq(&dataset()).await.unwrap(), Seq(1));
-    assert_eq!(ledger.next_replay_seq(&dataset()).await.unwrap(), Seq(2));
+    assert_eq!(ledger.begin_swap(&dataset(), &[FileId(5)], Millis(7)).await.unwrap(), Seq(1));
+    let swap = |files: &[FileId]| vec![Swap { dataset: dataset(), files: files.to_vec() }];
+    assert_eq!(ledger.unfinished_swaps().await.unwrap(), swap(&[FileId(5)]));
+    assert_eq!(ledger.begin_swap(&dataset(), &[], Millis(7)).await.unwrap(), Seq(2));
+    // Whoever takes the lake over finds it still.
+    ledger.take_over("next", Millis(7)).await.unwrap();
+    assert_eq!(ledger.unfinished_swaps().await.unwrap(), swap(&[]));
     let again =
         Outcome { tables: vec![rows(dataset().table("new"), 8)], n_read: 8, ..outcome(&replayable[1].job) };
     let stale = Outcome { file_id: FileId(2), ..again.clone() };
@@ -64,6 +69,7 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
         ..commit(dataset().table("new"), 0, 2, 8)
     };
     ledger.finish_replay(&dataset(), &[again.clone(), stale], &[made], RunId(5)).await.unwrap();
+    assert_eq!(ledger.unfinished_swaps().await.unwrap(), []);
     assert_eq!(ledger.rows_of(FileId(5)).await.unwrap(), again.tables);
     let file = ledger.file(FileId(5)).await.unwrap().unwrap();
     assert_eq!((file.n_rows, file.run, file.committed_at), (Some(8), Some(RunId(5)), Some(Millis(4))));
@@ -72,6 +78,9 @@ async fn replay_goes_through_what_the_tables_hold_in_order() {
     let new = dataset().table("new").to_string();
     let line = lineage.iter().find(|row| row[3] == new.as_str()).unwrap();
     assert_eq!((&line[0], &line[4]), (&5.into(), &0.into()));
+    let of_5 = ledger.lineage_of(FileId(5)).await.unwrap();
+    assert_eq!(of_5, [Lineage { table: dataset().table("new"), version: Some(0), n_rows: 8 }]);
+    assert_eq!(ledger.lineage_of(FileId(2)).await.unwrap(), [], "it was replaced");
     // The ingest lane goes on where it was.
     assert_eq!(ledger.take(&[arrival("z", "z")]).await, [queued(6, 6)]);
 }
@@ -165,19 +174,6 @@ async fn a_long_system_table_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn the_newest_replay_of_each_dataset_decides() {
-    let ledger = Ledger::new().await;
-    assert_eq!(ledger.newest_replays().await.unwrap(), []);
-    ledger.start_run("replay", Some(&dataset()), Millis(1)).await.unwrap();
-    ledger.start_run("replay:3,4", Some(&dataset()), Millis(2)).await.unwrap();
-    ledger.start_run("ingest", Some(&dataset()), Millis(3)).await.unwrap();
-    let last = |is_interrupted| LastReplay { dataset: dataset(), kind: "replay:3,4".into(), is_interrupted };
-    assert_eq!(ledger.newest_replays().await.unwrap(), [last(false)]);
-    ledger.take_over("w", Millis(4)).await.unwrap();
-    assert_eq!(ledger.newest_replays().await.unwrap(), [last(true)]);
-}
-
-#[tokio::test]
 async fn history_is_forgotten_but_for_what_counts() {
     let ledger = Ledger::new().await;
     ledger.take(&[arrival("a", "1"), arrival("b", "2")]).await;
@@ -206,6 +202,6 @@ async fn history_is_forgotten_but_for_what_counts() {
     assert!(!ledger.forget_history(Millis(3)).await.unwrap());
     assert_eq!(kept().await, (vec![ingest.0, replay.0, going_on.0], vec![1, 1, 2]));
     assert!(!ledger.forget_history(Millis(100)).await.unwrap());
-    assert_eq!(kept().await, (vec![replay.0, going_on.0], vec![2]), "a parked file keeps its reason");
+    assert_eq!(kept().await, (vec![going_on.0], vec![2]), "a parked file keeps its reason");
     assert_eq!(ledger.parked(&Default::default()).await.unwrap().len(), 1);
 }
