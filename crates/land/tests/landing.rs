@@ -729,7 +729,7 @@ fn what_a_crash_has_left_is_swept_and_nothing_else() {
     let swept = lake.store.sweep(&referenced, HOUR, now + 2 * HOUR).unwrap();
     assert_eq!((swept.n_parts, swept.n_orphans), (1, 2));
     assert!(swept.freed_bytes > SMALL_FILE_BYTES);
-    assert_eq!(lake.stored().len(), 2);
+    assert_eq!(lake.stored().len(), 3);
     assert_eq!(swept.problems, []);
     assert!(day.join("README.part").exists());
     for file in &kept {

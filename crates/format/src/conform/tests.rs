@@ -82,12 +82,12 @@ fn expected(kind: Kind, declared: bool, text: &str) -> Option<String> {
         }
         Kind::Float => {
             let f: f64 = t.parse().ok().filter(|_| word || exact && number(t).is_some())?;
-            let whole = !is_integer || number(&format!("{f}")) == number(t);
+            let whole = !is_integer || number(&format!("{f:.0}")) == number(t);
             (word || f.is_finite() && whole).then(|| format!("{f:?}"))
         }
         Kind::Float32 => {
             let f = t.parse::<f64>().ok().filter(|_| word || exact && number(t).is_some())? as f32;
-            let whole = !is_integer || number(&format!("{}", f64::from(f))) == number(t);
+            let whole = !is_integer || number(&format!("{f:.0}")) == number(t);
             (word || f.is_finite() && whole).then(|| format!("{f:?}"))
         }
         Kind::Decimal(p, s) => scaled(t, s.into())

@@ -360,11 +360,7 @@ impl Tables {
 /// Spellings of a missing value: those of the reader that feeds the table.
 fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
     let stream = config.from.as_deref().unwrap_or(table);
-    let format = match dataset.read.streams.iter().find(|s| s.name == stream) {
-        Some(s) => &s.format,
-        None => &dataset.read.format,
-    };
-    match format {
+    match dataset.read.format_of(Some(stream)) {
         Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
         _ => Vec::new(),
     }

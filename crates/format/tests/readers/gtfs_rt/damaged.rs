@@ -120,7 +120,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// Whatever the bytes, there are rows or an error that says something, and
-    /// the other implementation refuses no less.
+    /// the other implementation refuses no less of what it knows. Fields that it does not know it passes over,
+    /// where ours finds messages in some of them: then it has less to encode again.
     #[test]
     fn mutated_bytes(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..8)) {
         let mut bytes = two_vehicles();
@@ -136,7 +137,8 @@ proptest! {
         if let Err(e) = &ours {
             prop_assert!(!e.message.is_empty() && e.code != Code::Bug, "{}", e);
         }
-        if !bytes.starts_with(b"{") && FeedMessage::decode(&bytes[..]).is_ok() {
+        let knows_all = FeedMessage::decode(&bytes[..]).is_ok_and(|m| m.encoded_len() == bytes.len());
+        if !bytes.starts_with(b"{") && knows_all {
             // Where it finds no header it makes one up.
             let has_none = matches!(&ours, Err(e) if e.message.contains("no feed header") || e.message.contains("wire type that has no place") || e.message.contains("`<`"));
             prop_assert!(ours.is_ok() || has_none, "{:?}", ours);
