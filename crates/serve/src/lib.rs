@@ -1,1 +1,1 @@
-//! The HTTP API over a lake: reads `lake` and writes no tables.
+//! The place of the HTTP API over a lake. Nothing is served yet.
