@@ -10,6 +10,7 @@ pub mod failure;
 pub mod feed;
 pub mod ids;
 pub mod job;
+pub mod local;
 pub mod model;
 pub mod route;
 pub mod token;

@@ -122,6 +122,30 @@ pub struct Dataset {
     pub volume: VolumeGuard,
     /// Whether rows carry `_file_id`, `_row` and `_loaded_at`.
     pub provenance: bool,
+    /// How one of its tables is served over HTTP.
+    pub publish: Option<Publish>,
+    /// Age of the newest data from which on it counts as stale.
+    pub stale_after: Option<Duration>,
+}
+
+/// A table that is served over HTTP as a feed. Columns that no configuration
+/// declares may be missing from the table all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// Name of the feed in addresses, unique in the lake.
+    pub name: String,
+    /// One of the dataset's tables.
+    pub table: String,
+    /// IANA zone of its local hours.
+    pub timezone: String,
+    /// Column that tells the route.
+    pub route: String,
+    /// Column that tells when, an instant.
+    pub time: String,
+    /// Column that tells the vehicle.
+    pub vehicle: Option<String>,
+    /// Columns of the latitude and the longitude, degrees.
+    pub position: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug)]

@@ -9,22 +9,19 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 use arrow::array::RecordBatch;
-use arrow::csv::WriterBuilder as CsvBuilder;
-use arrow::error::ArrowError;
-use arrow::ipc::CompressionType;
-use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow::json::WriterBuilder as JsonBuilder;
-use arrow::json::writer::{EncoderOptions, JsonFormat, LineDelimited};
+use arrow::json::writer::EncoderOptions;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use crate::session::Error;
 
 mod cells;
+mod encoder;
 mod table;
+
+pub use cells::texts;
+pub use encoder::Encoder;
+use encoder::Failed;
 
 /// `strftime` of an instant; the fraction is left out where it is zero.
 const INSTANT: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
@@ -132,11 +129,7 @@ pub async fn write(
     let mut n_rows = 0;
     let done = match format {
         OutputFormat::Table => table::write(&mut stream, &mut out, options, &mut n_rows).await,
-        OutputFormat::Csv => csv(&mut stream, &mut out, &mut n_rows).await,
-        OutputFormat::Json => json::<RowALine>(&mut stream, &mut out, &mut n_rows).await,
-        OutputFormat::Ndjson => json::<LineDelimited>(&mut stream, &mut out, &mut n_rows).await,
-        OutputFormat::Parquet => parquet(&mut stream, &mut out, &mut n_rows).await,
-        OutputFormat::Arrow => arrow_file(&mut stream, &mut out, &mut n_rows).await,
+        format => encoded(&mut stream, format, &mut out, &mut n_rows).await,
     };
     match done.and_then(|()| Ok(out.flush()?)) {
         Err(_) if out.closed => Ok(n_rows),
@@ -160,110 +153,27 @@ async fn next(
     }
 }
 
-async fn csv(
+async fn encoded(
     stream: &mut SendableRecordBatchStream,
+    format: OutputFormat,
     out: &mut Outlet<'_>,
     n_rows: &mut u64,
 ) -> Result<(), Failed> {
-    let build = |header: bool| {
-        CsvBuilder::new()
-            .with_header(header)
-            .with_timestamp_format(NAIVE.into())
-            .with_timestamp_tz_format(INSTANT.into())
-            .with_datetime_format(NAIVE.into())
-    };
-    // The header is written even where there are no rows.
-    let empty = cells::flat(&RecordBatch::new_empty(stream.schema()))?;
-    let mut writer = build(true).build(out);
-    writer.write(&empty)?;
+    let mut encoder = Encoder::new(format, &stream.schema()).map_err(Failed)?;
     while let Some(batch) = next(stream, n_rows).await? {
-        writer.write(&cells::flat(&batch)?)?;
+        out.write_all(&encoder.write(&batch).map_err(Failed)?)?;
     }
+    out.write_all(&encoder.finish().map_err(Failed)?)?;
     Ok(())
 }
 
-async fn json<F: JsonFormat>(
-    stream: &mut SendableRecordBatchStream,
-    out: &mut Outlet<'_>,
-    n_rows: &mut u64,
-) -> Result<(), Failed> {
-    let mut writer = json_builder().build::<_, F>(out);
-    while let Some(batch) = next(stream, n_rows).await? {
-        writer.write(&batch)?;
-    }
-    writer.finish()?;
-    Ok(())
-}
-
-/// One array, each of its objects on a line of its own.
-#[derive(Debug, Default)]
-struct RowALine;
-
-impl JsonFormat for RowALine {
-    fn start_stream<W: Write>(&self, out: &mut W) -> Result<(), ArrowError> {
-        Ok(out.write_all(b"[")?)
-    }
-
-    fn start_row<W: Write>(&self, out: &mut W, is_first_row: bool) -> Result<(), ArrowError> {
-        Ok(out.write_all(if is_first_row { b"\n" } else { b",\n" })?)
-    }
-
-    fn end_stream<W: Write>(&self, out: &mut W) -> Result<(), ArrowError> {
-        Ok(out.write_all(b"\n]\n")?)
-    }
-}
-
-/// JSON as everywhere in results: missing values are `null`.
-fn json_builder() -> JsonBuilder {
-    JsonBuilder::new()
-        .with_explicit_nulls(true)
-        .with_timestamp_format(NAIVE.into())
-        .with_timestamp_tz_format(INSTANT.into())
-        .with_datetime_format(NAIVE.into())
-}
-
-/// The same for single values.
-fn json_options() -> EncoderOptions {
+/// How single values are written as JSON: missing ones are `null`.
+pub fn json_options() -> EncoderOptions {
     EncoderOptions::default()
         .with_explicit_nulls(true)
         .with_timestamp_format(NAIVE.into())
         .with_timestamp_tz_format(INSTANT.into())
         .with_datetime_format(NAIVE.into())
-}
-
-/// Encoded bytes at which a row group is closed.
-const ROW_GROUP_BYTES: usize = 64 << 20;
-
-async fn parquet(
-    stream: &mut SendableRecordBatchStream,
-    out: &mut Outlet<'_>,
-    n_rows: &mut u64,
-) -> Result<(), Failed> {
-    let properties =
-        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let mut writer = ArrowWriter::try_new(out, stream.schema(), Some(properties))?;
-    while let Some(batch) = next(stream, n_rows).await? {
-        writer.write(&batch)?;
-        if writer.in_progress_size() >= ROW_GROUP_BYTES {
-            writer.flush()?;
-        }
-    }
-    writer.close()?;
-    Ok(())
-}
-
-async fn arrow_file(
-    stream: &mut SendableRecordBatchStream,
-    out: &mut Outlet<'_>,
-    n_rows: &mut u64,
-) -> Result<(), Failed> {
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
-    let mut writer = FileWriter::try_new_with_options(out, &stream.schema(), options)?;
-    while let Some(batch) = next(stream, n_rows).await? {
-        writer.write(&batch)?;
-    }
-    writer.finish()?;
-    Ok(())
 }
 
 /// Where bytes go, and whether the other end hung up.
@@ -288,27 +198,6 @@ impl Write for Outlet<'_> {
     fn flush(&mut self) -> io::Result<()> {
         let result = self.inner.flush();
         self.noticing(result)
-    }
-}
-
-/// Why a result could not be written to its end.
-struct Failed(Error);
-
-impl From<io::Error> for Failed {
-    fn from(e: io::Error) -> Self {
-        Failed(Error::failed(format!("the result cannot be written: {e}")))
-    }
-}
-
-impl From<ArrowError> for Failed {
-    fn from(e: ArrowError) -> Self {
-        Failed(Error::failed(format!("the result cannot be written: {e}")))
-    }
-}
-
-impl From<parquet::errors::ParquetError> for Failed {
-    fn from(e: parquet::errors::ParquetError) -> Self {
-        Failed(Error::failed(format!("the result cannot be written: {e}")))
     }
 }
 

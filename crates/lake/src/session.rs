@@ -24,16 +24,19 @@ use futures::stream::{self, BoxStream};
 use lakegate_domain::TableName;
 
 use crate::catalog::provider::{Catalog, DEFAULTS};
+use crate::catalog::snapshots::Snapshots;
 use crate::catalog::{Meaning, Names, contents, discover};
 
 mod error;
 mod memory;
 mod plain;
 mod statement;
+mod view;
 
 pub(crate) use error::sentence;
 pub use error::{Error, Kind, Position};
 pub use statement::{Script, split};
+pub use view::{DATA_FILE, DataFile, View, run};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -58,9 +61,9 @@ pub trait SystemTables: Send + Sync {
 /// limit.
 #[derive(Clone)]
 pub struct Session {
-    storage: PathBuf,
+    snapshots: Arc<Snapshots>,
     /// Settings, functions and runtime; each statement adds its own catalogue.
-    base: SessionState,
+    base: Arc<SessionState>,
     system: Arc<dyn SystemTables>,
 }
 
@@ -90,34 +93,17 @@ impl Session {
                 spill_dir.display()
             ))
         })?;
-        let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
-        let spill = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![spill_dir.to_path_buf()]));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(memory::Pool::new(memory)))
-            .with_disk_manager_builder(spill)
-            .build_arc()?;
-        let (catalog, schema) = DEFAULTS;
-        let mut config = SessionConfig::new()
-            .with_information_schema(true)
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema(catalog, schema);
-        let cores = config.target_partitions() as u64;
-        let partitions = (memory_bytes / PARTITION_BYTES).clamp(1, cores);
-        let options = config.options_mut();
-        options.execution.time_zone = Some("UTC".into());
-        options.execution.target_partitions = partitions as usize;
-        // A small limit must not be eaten by what sorts keep back.
-        let reserve = (memory_bytes / (16 * partitions)).clamp(64 << 10, SORT_RESERVE_BYTES);
-        options.execution.sort_spill_reservation_bytes = reserve as usize;
-        options.execution.parquet.pushdown_filters = true;
-        options.sql_parser.collect_spans = true;
-        let base = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .build();
-        Ok(Self { storage: storage.into(), base, system })
+        let base = Arc::new(base(memory_bytes, spill_dir)?);
+        Ok(Self { snapshots: Arc::new(Snapshots::new(storage.into())), base, system })
+    }
+
+    /// A session over the same tables with a memory limit of its own, so that
+    /// what one is asked leaves room for what the other is asked.
+    ///
+    /// # Errors
+    /// `spill_dir` cannot be written to.
+    pub fn beside(&self, memory_bytes: u64, spill_dir: &Path) -> Result<Self> {
+        Ok(Self { base: Arc::new(base(memory_bytes, spill_dir)?), ..self.clone() })
     }
 
     /// The lake's tables, ordered by name.
@@ -125,13 +111,24 @@ impl Session {
     /// # Errors
     /// The storage cannot be listed.
     pub fn tables(&self) -> Result<Vec<TableName>> {
-        discover(&self.storage).map_err(|e| Error::failed(e.message))
+        discover(self.snapshots.storage()).map_err(|e| Error::failed(e.message))
     }
 
     /// The tables of the `system` schema, each with one line of documentation.
     pub fn system_tables(&self) -> Vec<(String, String)> {
         let own = contents::OWN.iter().map(|(name, doc)| (name.to_string(), doc.to_string()));
         own.chain(self.system.names()).collect()
+    }
+
+    /// The newest version of a table; `None` where there is no such table.
+    ///
+    /// # Errors
+    /// The table cannot be opened.
+    pub async fn view(&self, name: &TableName) -> Result<Option<View>> {
+        let newest = self.snapshots.newest(name).await.map_err(|e| {
+            Error::failed(format!("the table {name} cannot be opened: {}", sentence(&e.message)))
+        })?;
+        newest.map(|s| View::new(name.clone(), s, self.base.clone())).transpose()
     }
 
     /// Runs one statement. Strings, binaries and instants come in one form each:
@@ -152,8 +149,8 @@ impl Session {
             tables: self.tables()?,
             system: self.system_tables().into_iter().map(|(name, _)| name).collect(),
         };
-        let catalog = Catalog::new(self.storage.clone(), names, self.system.clone(), self.base.clone());
-        let mut state = self.base.clone();
+        let catalog = Catalog::new(self.snapshots.clone(), names, self.system.clone(), self.base.clone());
+        let mut state = SessionState::clone(&self.base);
         state.register_catalog_list(Arc::new(catalog.clone()));
         state.mark_start_execution();
         known_names(&state, &statement, catalog.names())?;
@@ -175,9 +172,40 @@ impl Session {
     }
 }
 
+/// Settings, functions and a runtime whose statements buffer at most `memory_bytes`.
+fn base(memory_bytes: u64, spill_dir: &Path) -> Result<SessionState> {
+    let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+    let spill =
+        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill_dir.to_path_buf()]));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(memory::Pool::new(memory)))
+        .with_disk_manager_builder(spill)
+        .build_arc()?;
+    let (catalog, schema) = DEFAULTS;
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(catalog, schema);
+    let cores = config.target_partitions() as u64;
+    let partitions = (memory_bytes / PARTITION_BYTES).clamp(1, cores);
+    let options = config.options_mut();
+    options.execution.time_zone = Some("UTC".into());
+    options.execution.target_partitions = partitions as usize;
+    // A small limit must not be eaten by what sorts keep back.
+    let reserve = (memory_bytes / (16 * partitions)).clamp(64 << 10, SORT_RESERVE_BYTES);
+    options.execution.sort_spill_reservation_bytes = reserve as usize;
+    options.execution.parquet.pushdown_filters = true;
+    options.sql_parser.collect_spans = true;
+    Ok(SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .build())
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("storage", &self.storage).finish_non_exhaustive()
+        f.debug_struct("Session").field("storage", &self.snapshots.storage()).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it. Nothing
 //! here does anything.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -108,7 +109,9 @@ pub enum Command {
     /// Load everything that is pending, once, then summarise
     Run(Run),
     /// Load files as they land, and keep the tables in shape, until stopped
-    Up,
+    Up(Up),
+    /// Serve feeds, tables and SQL over HTTP, until stopped
+    Serve(Serve),
     /// Ask the lake in SQL; without a statement, open a prompt
     Sql(Sql),
     /// Show what the lake holds and what waits
@@ -188,6 +191,61 @@ pub struct Run {
     /// Only this dataset
     #[arg(long, value_name = "TEAM.DATASET")]
     pub dataset: Option<DatasetName>,
+}
+
+/// Takes files as they land, loads them, and keeps the tables in shape, until it
+/// is stopped. With an address it also serves the lake over HTTP.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate up
+  lakegate up --listen 127.0.0.1:8080      and serve the lake beside the work")]
+pub struct Up {
+    /// Also serve the lake over HTTP here
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub http: Http,
+}
+
+/// Serves the lake over HTTP: published feeds by route and local hour, pages,
+/// tables, SQL that reads, /health, /metrics and /openapi.json. It writes
+/// nothing, and may run beside `up` or on its own.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate serve                                     on http://127.0.0.1:8080, for this machine
+  lakegate serve --listen 0.0.0.0:8080 --feeds-only  what is published, for everybody
+  lakegate serve --listen 127.0.0.1:8080 --name feeds.example.org --behind-proxy
+
+A dataset becomes a feed by `publish:` in its file: docs/serving.md.")]
+pub struct Serve {
+    /// Where to listen; port 0 takes one that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub http: Http,
+}
+
+/// How a lake is served over HTTP.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "HTTP options")]
+pub struct Http {
+    /// Serve published feeds alone: no tables, no SQL
+    #[arg(long)]
+    pub feeds_only: bool,
+    /// Requests that one client may make in a minute; 0 for any number
+    #[arg(long, value_name = "N", default_value_t = 1200)]
+    pub per_minute: u32,
+    /// Take a client's address from X-Forwarded-For, as the proxy before this server sets it
+    #[arg(long)]
+    pub behind_proxy: bool,
+    /// A name under which this server is asked, beside those of this machine; may be given more than once
+    #[arg(long = "name", value_name = "HOST")]
+    pub names: Vec<String>,
+    /// Requests for rows that are answered at the same time
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub at_once: u32,
 }
 
 /// Runs one statement, or opens a prompt. SQL only reads. Tables are
@@ -519,7 +577,7 @@ mod tests {
 
     #[test]
     fn every_command_teaches_by_example_or_needs_none() {
-        let needs_none = ["check", "up", "status", "help"];
+        let needs_none = ["check", "status", "help"];
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name} has no description");
@@ -556,6 +614,7 @@ mod tests {
             "lakegate run --dataset a",
             "lakegate prove a.b.",
             "lakegate --verbose --quiet status",
+            "lakegate serve --listen localhost",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -575,6 +634,8 @@ mod tests {
             "lakegate replay a.b --file 1 --file f2",
             "lakegate schema lake",
             "lakegate completions zsh",
+            "lakegate up --listen 127.0.0.1:0",
+            "lakegate serve --listen [::1]:8080 --feeds-only --name a --name b --per-minute 0",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
         }

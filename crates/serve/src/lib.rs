@@ -1,1 +1,28 @@
-//! The place of the HTTP API over a lake. Nothing is served yet.
+//! The lake over HTTP: published feeds by route and local hour, every table,
+//! SQL that reads, figures for machines and pages for people.
+//!
+//! It reads the lake's tables and its ledger and writes neither. What comes from
+//! a request becomes a value of an expression, never a part of a statement; what
+//! goes onto a page is escaped by the one type that writes pages.
+
+mod activity;
+mod answer;
+mod api;
+mod app;
+mod document;
+mod feed;
+mod health;
+mod limits;
+mod live;
+mod metrics;
+mod openapi;
+mod pages;
+mod params;
+mod problem;
+mod routes;
+mod rows;
+mod server;
+mod sheet;
+mod wanted;
+
+pub use server::{Server, Settings};

@@ -552,3 +552,24 @@ fn a_feed_brings_its_columns() {
     assert!(d.tables["alert"].columns.iter().any(|c| c.name == "header_text"));
     assert_eq!(d.tables["alert"].evolve, Evolve::Fixed);
 }
+
+#[test]
+fn a_published_feed() {
+    let feed = dataset("team: t\npublish: { route: r, time: at }\n").publish.clone().unwrap();
+    assert_eq!((feed.name.as_str(), feed.table.as_str(), feed.timezone.as_str()), ("d", "d", "UTC"));
+    assert_eq!((feed.vehicle, feed.position), (None, None));
+
+    let all = dataset(
+        "team: t\ntimezone: UTC\nstale_after: 5m\n\
+         tables: { positions: { columns: { r: int, at: timestamp, v: string, lat: float, lon: float } }, other: }\n\
+         publish: { name: city, table: positions, timezone: asia/kolkata, route: r, time: at, vehicle: v, \
+         latitude: lat, longitude: lon }\n",
+    );
+    assert_eq!(all.stale_after, Some(Duration::from_secs(300)));
+    let feed = all.publish.clone().unwrap();
+    assert_eq!(feed.name, "city");
+    assert_eq!(feed.table, "positions");
+    assert_eq!(feed.timezone, "Asia/Kolkata");
+    assert_eq!(feed.vehicle.as_deref(), Some("v"));
+    assert_eq!(feed.position, Some(("lat".into(), "lon".into())));
+}

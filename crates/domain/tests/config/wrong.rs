@@ -111,3 +111,8 @@ fn tables() {
 fn expectations() {
     check("expectations.txt");
 }
+
+#[test]
+fn published() {
+    check("published.txt");
+}

@@ -3,7 +3,6 @@
 //! A table that cannot be opened is listed with its `problem` instead of
 //! failing the statement: these are the tables to look at when one is damaged.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,8 +15,9 @@ use deltalake::DeltaTable;
 use futures::{StreamExt, stream};
 use lakegate_domain::TableName;
 
+use super::snapshots::{Snapshot, Snapshots};
+use crate::Result;
 use crate::session::sentence;
-use crate::{Result, log};
 
 pub(crate) const TABLES: &str = "tables";
 pub(crate) const COLUMNS: &str = "columns";
@@ -32,13 +32,16 @@ pub(crate) const OWN: [(&str, &str); 2] = [
 const AT_ONCE: usize = 8;
 
 /// Opens the tables; a table that vanished meanwhile is left out.
-async fn open_all(storage: &Path, names: &[TableName]) -> Vec<(TableName, Result<DeltaTable>)> {
+async fn open_all(
+    snapshots: &Arc<Snapshots>,
+    names: &[TableName],
+) -> Vec<(TableName, Result<Arc<Snapshot>>)> {
     // Owned futures: borrowed ones in a buffered stream are not `Send` for every lifetime.
     let loads: Vec<_> = names
         .iter()
         .map(|name| {
-            let (name, folder) = (name.clone(), log::table_folder(storage, name));
-            async move { log::load(&folder).await.transpose().map(|table| (name, table)) }
+            let (name, snapshots) = (name.clone(), snapshots.clone());
+            async move { snapshots.newest(&name).await.transpose().map(|table| (name, table)) }
         })
         .collect();
     stream::iter(loads).buffered(AT_ONCE).filter_map(|found| async { found }).collect().await
@@ -79,14 +82,17 @@ fn facts(table: &DeltaTable) -> Result<Facts> {
 }
 
 /// `system.tables`, one row a table, ordered by name.
-pub(crate) async fn tables(storage: &Path, names: &[TableName]) -> Result<RecordBatch, ArrowError> {
+pub(crate) async fn tables(
+    snapshots: &Arc<Snapshots>,
+    names: &[TableName],
+) -> Result<RecordBatch, ArrowError> {
     let mut text: [StringBuilder; 5] = Default::default();
     let mut numbers: [Int64Builder; 4] = Default::default();
     let mut partition_columns = ListBuilder::new(StringBuilder::new());
     let mut times: [TimestampMillisecondBuilder; 2] =
         std::array::from_fn(|_| TimestampMillisecondBuilder::new().with_timezone("UTC"));
-    for (name, table) in open_all(storage, names).await {
-        let (facts, problem) = match table.and_then(|t| facts(&t)) {
+    for (name, table) in open_all(snapshots, names).await {
+        let (facts, problem) = match table.and_then(|t| facts(&t.table)) {
             Ok(facts) => (Some(facts), None),
             Err(e) => (None, Some(sentence(&e.to_string()))),
         };
@@ -133,13 +139,16 @@ pub(crate) async fn tables(storage: &Path, names: &[TableName]) -> Result<Record
 }
 
 /// `system.columns`, one row a column, in the tables' order.
-pub(crate) async fn columns(storage: &Path, names: &[TableName]) -> Result<RecordBatch, ArrowError> {
+pub(crate) async fn columns(
+    snapshots: &Arc<Snapshots>,
+    names: &[TableName],
+) -> Result<RecordBatch, ArrowError> {
     let mut text: [StringBuilder; 8] = Default::default();
     let mut ordinals = Int64Builder::new();
     let mut nullables = BooleanBuilder::new();
-    for (name, table) in open_all(storage, names).await {
+    for (name, table) in open_all(snapshots, names).await {
         // What is wrong with a table is said once, in `system.tables`.
-        let Some(schema) = table.ok().and_then(|t| arrow_schema(&t)) else { continue };
+        let Some(schema) = table.ok().and_then(|t| arrow_schema(&t.table)) else { continue };
         for (i, field) in schema.fields().iter().enumerate() {
             let about = About::of(field.metadata());
             let words = [

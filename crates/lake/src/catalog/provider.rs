@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -20,8 +19,8 @@ use futures::TryStreamExt;
 use lakegate_domain::TableName;
 use tokio::sync::Mutex;
 
+use super::snapshots::Snapshots;
 use super::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Meaning, Names, SYSTEM, contents};
-use crate::log;
 use crate::session::{SystemTables, sentence};
 
 /// The catalogue of one statement: a fixed list of names, tables opened when named.
@@ -31,23 +30,23 @@ pub(crate) struct Catalog {
 }
 
 struct Inner {
-    storage: PathBuf,
+    snapshots: Arc<Snapshots>,
     names: Names,
     system: Arc<dyn SystemTables>,
     /// Settings of scans and the runtime whose object stores they use.
-    state: SessionState,
+    state: Arc<SessionState>,
     /// One version of each table for the whole statement.
     opened: Mutex<HashMap<TableName, Arc<dyn TableProvider>>>,
 }
 
 impl Catalog {
     pub(crate) fn new(
-        storage: PathBuf,
+        snapshots: Arc<Snapshots>,
         names: Names,
         system: Arc<dyn SystemTables>,
-        state: SessionState,
+        state: Arc<SessionState>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { storage, names, system, state, opened: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { snapshots, names, system, state, opened: Mutex::default() }) }
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -70,15 +69,17 @@ impl Inner {
         if let Some(provider) = opened.get(name) {
             return Ok(Some(provider.clone()));
         }
-        let folder = log::table_folder(&self.storage, name);
         let damaged = |e: &dyn fmt::Display| {
             external(format!("the table {name} cannot be opened: {}", sentence(&e.to_string())))
         };
-        let Some(table) = log::load(&folder).await.map_err(|e| damaged(&e))? else { return Ok(None) };
-        table.update_datafusion_session(&self.state).map_err(|e| damaged(&e))?;
+        let Some(newest) = self.snapshots.newest(name).await.map_err(|e| damaged(&e))? else {
+            return Ok(None);
+        };
+        let table = &newest.table;
+        table.update_datafusion_session(self.state.as_ref()).map_err(|e| damaged(&e))?;
         let snapshot = table.snapshot().map_err(|e| damaged(&e))?.snapshot().clone();
         // Partition columns have the type that the table declares, not a dictionary of it.
-        let config = DeltaScanConfig::new_from_session(&self.state).with_wrap_partition_values(false);
+        let config = DeltaScanConfig::new_from_session(self.state.as_ref()).with_wrap_partition_values(false);
         let provider: Arc<dyn TableProvider> = Arc::new(DeltaScanNext::new(snapshot, config)?);
         opened.insert(name.clone(), provider.clone());
         Ok(Some(provider))
@@ -87,8 +88,8 @@ impl Inner {
     async fn system_table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let unreadable = |e: String| external(format!("the table {SYSTEM}.{name} cannot be read: {e}"));
         let batch = match name {
-            contents::TABLES => contents::tables(&self.storage, &self.names.tables).await?,
-            contents::COLUMNS => contents::columns(&self.storage, &self.names.tables).await?,
+            contents::TABLES => contents::tables(&self.snapshots, &self.names.tables).await?,
+            contents::COLUMNS => contents::columns(&self.snapshots, &self.names.tables).await?,
             _ => {
                 let schema = self.system.schema(name).map_err(unreadable)?;
                 let rows =
@@ -132,7 +133,7 @@ fn external(message: String) -> DataFusionError {
 
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Catalog").field("storage", &self.inner.storage).finish_non_exhaustive()
+        f.debug_struct("Catalog").field("storage", &self.inner.snapshots.storage()).finish_non_exhaustive()
     }
 }
 

@@ -57,8 +57,14 @@ fn json_texts(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     Ok(texts.into_iter().collect())
 }
 
-/// Texts of a flat column, `None` where it is null.
-pub(super) fn texts(column: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
+/// Texts of a flat column, `None` where it is null; of a nested one JSON texts.
+///
+/// # Errors
+/// A value that has no text.
+pub fn texts(column: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
+    if is_nested(column.data_type()) {
+        return Ok(json_texts(column)?.iter().map(|t| t.map(str::to_string)).collect());
+    }
     let options = FormatOptions::new()
         .with_display_error(false)
         .with_timestamp_format(Some(NAIVE))

@@ -8,6 +8,7 @@ mod inspect;
 mod plan;
 mod prove;
 mod run;
+mod serve;
 mod sql;
 mod start;
 mod trace;
@@ -193,7 +194,8 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Completions(a) => start::completions(&a),
         Command::Plan(a) => plan::plan(&shell, &a),
         Command::Run(a) => run::run(&shell, &a),
-        Command::Up => run::up(&shell),
+        Command::Up(a) => run::up(&shell, &a),
+        Command::Serve(a) => serve::serve(&shell, &a),
         Command::Sql(a) => sql::sql(&shell, &a),
         Command::Status => inspect::status(&shell),
         Command::Files(a) => inspect::files(&shell, &a),

@@ -7,7 +7,7 @@ use lakegate_domain::Failure;
 use serde_json::{Value, json};
 
 use super::{Result, Shell, known_dataset};
-use crate::cli::{Exit, Run};
+use crate::cli::{Exit, Run, Up};
 use crate::context::Context;
 use crate::engine::{self, Observer, Report};
 use crate::intake::Round;
@@ -189,8 +189,9 @@ impl Observer for Told<'_> {
     }
 }
 
-pub fn up(shell: &Shell) -> Result<Exit> {
+pub fn up(shell: &Shell, args: &Up) -> Result<Exit> {
     let (_lock, ctx) = shell.work()?;
+    let served = super::serve::beside(shell, &ctx, &args.http, args.listen)?;
     shell.say(format!(
         "lake {} is up: {} watched in {}; Ctrl-C stops",
         ctx.lake.name,
@@ -198,6 +199,10 @@ pub fn up(shell: &Shell) -> Result<Exit> {
         ctx.lake.root.display()
     ))?;
     engine::up(&ctx, &Told { shell }, &|w| eprintln!("warning: {w}"))?;
+    if let Some(served) = served {
+        // It ends by itself: the same request to stop reaches it.
+        let _ = shell.runtime.block_on(served);
+    }
     shell.say("stopped; nothing half done is left")?;
     Ok(Exit::Done)
 }

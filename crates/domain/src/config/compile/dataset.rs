@@ -7,7 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, Role};
-use super::{Surroundings, declaration, feed, folder, meant, read, refuse_system, tables};
+use super::{Surroundings, declaration, feed, folder, meant, publish, read, refuse_system, tables};
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
@@ -32,6 +32,7 @@ pub(super) struct Draft {
     pub source: Arc<SourceText>,
     pub name_span: Span,
     pub landing_span: Span,
+    pub publish_span: Span,
     /// Whether its name is right, so that it can be compared.
     pub is_named: bool,
     /// Whether it takes every file of its landing folder.
@@ -82,9 +83,18 @@ pub(super) fn compile(
         streams: (!keys.read.is_wrong()).then(|| read.stream_names()),
     };
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
+    let elsewhere = groups.map(|g| g.iter().chain(&context.site_columns).cloned().collect());
     if let Some(Format::GtfsRt(feed)) = &mut read.format {
         feed.streams.retain(|s| tables.values().any(|t| t.from.as_deref() == Some(*s)));
     }
+    let published = publish::Context {
+        dataset: &name.dataset,
+        timezone: &timezone,
+        tables: &tables,
+        any_table: any_table.is_some() || keys.tables.is_wrong(),
+        elsewhere,
+    };
+    let publish = keys.publish.at().and_then(|at| publish::compile(at, &published, report));
 
     // A poll's answer is renamed into place and kept in the raw store: it needs
     // no settling and need not stay. It is none the worse for saying nothing.
@@ -117,11 +127,22 @@ pub(super) fn compile(
         any_table,
         volume: volume(&keys),
         provenance,
+        publish,
+        stale_after: keys.stale_after.get().map(|l| l.0),
         name,
     };
     let takes_all = landing_is_right && keys.pattern.is_absent();
     let name_span = if keys.dataset.is_absent() { start } else { name_span };
-    Some(Draft { dataset, source: source.clone(), name_span, landing_span, is_named, takes_all })
+    let publish_span = keys.publish.at().map_or(name_span, |at| at.span);
+    Some(Draft {
+        dataset,
+        source: source.clone(),
+        name_span,
+        landing_span,
+        publish_span,
+        is_named,
+        takes_all,
+    })
 }
 
 fn dataset_name(keys: &DatasetFile, source: &SourceText, report: &mut Reporter) -> (Option<String>, Span) {

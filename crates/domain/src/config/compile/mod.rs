@@ -5,6 +5,7 @@ mod columns;
 mod dataset;
 mod expect;
 mod feed;
+mod publish;
 mod read;
 mod tables;
 
@@ -83,6 +84,7 @@ pub fn compile(
     }
     found.extend(same_names(&drafts));
     found.extend(same_landings(&drafts));
+    found.extend(same_feeds(&drafts));
     if !found.is_empty() {
         found.sort(&sources);
         return Err(found);
@@ -305,6 +307,27 @@ fn same_landings(drafts: &[Draft]) -> Vec<Diagnostic> {
                 place(&first.source, first.landing_span)
             ),
             help: Some("give each a `match: …`, or a `landing: …` of its own".into()),
+        });
+    }
+    found
+}
+
+fn same_feeds(drafts: &[Draft]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let name = |d: &Draft| d.dataset.publish.as_ref().map(|p| p.name.clone());
+    for (n, later) in drafts.iter().enumerate().filter(|(_, d)| d.dataset.publish.is_some()) {
+        // Two declarations of one dataset share everything; that is said elsewhere.
+        let same = |d: &&Draft| name(d) == name(later) && d.dataset.name != later.dataset.name;
+        let Some(first) = drafts[..n].iter().find(same) else { continue };
+        found.push(Diagnostic {
+            place: Some((later.source.clone(), later.publish_span)),
+            message: format!(
+                "`{}` and `{}` ({}) are published under the same name",
+                later.dataset.name,
+                first.dataset.name,
+                place(&first.source, first.publish_span)
+            ),
+            help: Some("give one of them another name: `publish: { name: …, … }`".into()),
         });
     }
     found

@@ -59,10 +59,37 @@ keyed! {
         tables = "tables": Named<TableKeys>;
         /// Parks files with far fewer rows than usual.
         volume_guard = "volume_guard": Volumes;
+        /// Serves one of its tables over HTTP as a feed.
+        publish = "publish": PublishKeys;
+        /// Age of the newest data from which on the dataset counts as stale; never where not
+        /// given.
+        stale_after = "stale_after": Lapse;
         /// Whether rows carry `_file_id`, `_row` and `_loaded_at`; `true` where not given.
         provenance = "provenance": bool;
     }
     .. table: TableRest
+}
+
+keyed! {
+    /// Serves a table over HTTP as a feed: by route and local hour, live, and as a page.
+    pub struct PublishKeys {
+        /// Name of the feed in addresses; the dataset's where not given.
+        name = "name": Name;
+        /// Table that is served; the only one where not given.
+        table = "table": String;
+        /// IANA zone of the feed's local hours; the dataset's where not given.
+        timezone = "timezone": Zone;
+        /// Column that tells the route.
+        route = "route": String, required;
+        /// Column that tells when, an instant.
+        time = "time": String, required;
+        /// Column that tells the vehicle; without it there are no live positions.
+        vehicle = "vehicle": String;
+        /// Column of the latitude, degrees north.
+        latitude = "latitude": String;
+        /// Column of the longitude, degrees east.
+        longitude = "longitude": String;
+    }
 }
 
 keyed! {

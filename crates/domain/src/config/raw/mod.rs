@@ -10,7 +10,7 @@ mod lake;
 mod read;
 mod table;
 
-pub use dataset::DatasetFile;
+pub use dataset::{DatasetFile, PublishKeys};
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, UpkeepKeys};
