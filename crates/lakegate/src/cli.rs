@@ -136,6 +136,8 @@ pub enum Command {
     Test(Test),
     /// Make a small lake with files to try everything on
     Demo(Demo),
+    /// Pretend to be agencies that publish feeds, to try polling on
+    Simulate(Simulate),
     /// Print the completions for a shell
     Completions(Completions),
     /// Print the JSON Schema of the configuration, for editors
@@ -473,16 +475,67 @@ pub struct Test {
 }
 
 /// Makes a small lake and lands files in it while you watch: good ones, one that
-/// is cut short, one that comes twice. Then asks the tables a few questions.
+/// is cut short, one that comes twice. Then asks the tables a few questions. With
+/// --feeds it is the lake of examples/bus_observatory, polled and served.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakegate demo
-  lakegate demo my-demo && lakegate --lake my-demo sql")]
+  lakegate demo my-demo && lakegate --lake my-demo sql
+  lakegate demo --feeds      then open http://127.0.0.1:8080")]
 pub struct Demo {
     /// The folder to make; it must not exist or be empty [default: a temporary one]
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Buses instead of files: simulated feeds are polled, loaded and served until Ctrl-C
+    #[arg(long)]
+    pub feeds: bool,
+    /// Where the pages of --feeds are served
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", requires = "feeds")]
+    pub listen: SocketAddr,
+}
+
+/// Simulates what a lake polls.
+#[derive(Clone, Debug, Args)]
+pub struct Simulate {
+    #[command(subcommand)]
+    pub what: Simulated,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Simulated {
+    /// Answer as six transit agencies do, until stopped
+    Feeds(SimulatedFeeds),
+}
+
+/// Serves the positions of buses that do not exist as GTFS-Realtime (protobuf
+/// and JSON), SIRI (JSON and XML), Clever Devices and NextBus, with faults on
+/// demand. Its first page lists the addresses and the faults.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate simulate feeds
+  lakegate simulate feeds --vehicles 300 --faults 0.05
+  curl http://127.0.0.1:8085/prairie/vehicles.json
+  curl -X PUT http://127.0.0.1:8085/harbor/fault/slow      DELETE ends it
+
+examples/bus_observatory polls these feeds.")]
+pub struct SimulatedFeeds {
+    /// Where to listen; port 0 takes one that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8085")]
+    pub listen: SocketAddr,
+    /// Routes of each feed
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..1000))]
+    pub routes: u32,
+    /// Vehicles of each route
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..1000))]
+    pub vehicles: u32,
+    /// Share of the answers that go wrong by chance, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub faults: f64,
+    /// Decides where buses go and which answers go wrong
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Prints a script for your shell to complete commands and options.

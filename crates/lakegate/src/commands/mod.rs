@@ -9,6 +9,7 @@ mod plan;
 mod prove;
 mod run;
 mod serve;
+mod simulate;
 mod sql;
 mod start;
 mod trace;
@@ -207,7 +208,9 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Maintain(a) => change::maintain(&shell, &a),
         Command::Prove(a) => prove::prove(&shell, &a),
         Command::Test(a) => fixtures::test(&shell, &a),
+        Command::Demo(a) if a.feeds => simulate::demo(&shell, &a),
         Command::Demo(a) => demo::demo(&shell, &a),
+        Command::Simulate(a) => simulate::simulate(&shell, &a),
     };
     match result {
         Ok(exit) => exit,

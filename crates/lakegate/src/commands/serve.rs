@@ -99,7 +99,8 @@ fn bind(
     Ok(server)
 }
 
-async fn asked_to_stop(stop: Arc<AtomicBool>) {
+/// Ends when somebody has asked the process to stop.
+pub async fn asked_to_stop(stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
