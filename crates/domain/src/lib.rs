@@ -8,6 +8,7 @@
 pub mod config;
 pub mod failure;
 pub mod feed;
+pub mod health;
 pub mod ids;
 pub mod job;
 pub mod local;

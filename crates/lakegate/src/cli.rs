@@ -110,6 +110,8 @@ pub enum Command {
     Run(Run),
     /// Load files as they land, and keep the tables in shape, until stopped
     Up(Up),
+    /// Poll feeds now, whether or not they are due
+    Poll(Poll),
     /// Serve feeds, tables and SQL over HTTP, until stopped
     Serve(Serve),
     /// Ask the lake in SQL; without a statement, open a prompt
@@ -193,6 +195,21 @@ pub struct Run {
     /// Only this dataset
     #[arg(long, value_name = "TEAM.DATASET")]
     pub dataset: Option<DatasetName>,
+}
+
+/// Polls feeds once, at once, and says what each answered. What is new lands; the
+/// next `run` loads it. A tick that is polled early is not polled again.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate poll                     every feed
+  lakegate poll transit.city_bus && lakegate run
+
+Exit code 1 says that a poll failed.")]
+pub struct Poll {
+    /// Only these
+    #[arg(value_name = "TEAM.DATASET")]
+    pub datasets: Vec<DatasetName>,
 }
 
 /// Takes files as they land, loads them, and keeps the tables in shape, until it

@@ -82,6 +82,7 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
 /// What the halves of a round do, for messages.
 const TAKING: &str = "taking what has landed";
 const POLLING: &str = "polling feeds";
+const WATCHING: &str = "watching the health of datasets";
 const LOADING: &str = "loading what was taken";
 
 /// One round of intake, and work on what is accepted, at the same time. What
@@ -147,7 +148,7 @@ fn pass(
 }
 
 /// Sleeps, but not through a request to stop.
-fn pause(ctx: &Context, wait: Duration) {
+pub fn pause(ctx: &Context, wait: Duration) {
     let until = Instant::now() + wait;
     while !ctx.stopping() {
         let left = until.saturating_duration_since(Instant::now());

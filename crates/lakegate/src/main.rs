@@ -17,6 +17,7 @@ mod reconcile;
 mod render;
 mod replay;
 mod system;
+mod watch;
 mod worker;
 
 use std::process::ExitCode;

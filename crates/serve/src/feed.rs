@@ -2,11 +2,11 @@
 //! version of it that was looked at.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use axum::http::StatusCode;
 use jiff::tz::TimeZone;
+use lakegate_domain::health::Rules;
 use lakegate_domain::model::{Dataset, Lake, Publish, TimeUnit};
 use lakegate_domain::{DatasetName, TableName};
 use lakegate_lake::layout;
@@ -26,7 +26,8 @@ pub struct Feed {
     pub table: TableName,
     /// Zone of its local hours.
     pub zone: TimeZone,
-    pub stale_after: Option<Duration>,
+    /// What is expected of its freshness and volume.
+    pub rules: Rules,
     pub counter: Counter,
     pub live: Live,
     opened: Mutex<Option<Arc<Opened>>>,
@@ -63,7 +64,7 @@ impl Feed {
             description: declared.and_then(|t| t.description.clone()).or_else(|| dataset.description.clone()),
             // The configuration has only zones that are known.
             zone: TimeZone::get(&publish.timezone).unwrap_or(TimeZone::UTC),
-            stale_after: dataset.stale_after,
+            rules: dataset.watch,
             counter: Counter::default(),
             live: Live::default(),
             opened: Mutex::default(),

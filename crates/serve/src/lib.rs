@@ -25,4 +25,5 @@ mod server;
 mod sheet;
 mod wanted;
 
+pub use health::{Standing, Stood, Watch};
 pub use server::{Server, Settings};

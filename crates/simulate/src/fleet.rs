@@ -113,7 +113,8 @@ impl Fleet {
         let angle = along * std::f64::consts::TAU;
         let dice = mixed(self.seed.wrapping_add(u64::from(route)));
         let turn = (dice % 628) as f64 / 100.0;
-        let (wide, high) = (0.02 + (dice >> 10) as f64 % 30.0 / 1000.0, 0.01 + (dice >> 20) as f64 % 20.0 / 1000.0);
+        let (wide, high) =
+            (0.02 + (dice >> 10) as f64 % 30.0 / 1000.0, 0.01 + (dice >> 20) as f64 % 20.0 / 1000.0);
         let (x, y) = (wide * angle.cos(), high * (2.0 * angle + turn).sin());
         let (x, y) = (x * turn.cos() - y * turn.sin(), x * turn.sin() + y * turn.cos());
         (self.centre.0 + y, self.centre.1 + x)

@@ -36,12 +36,42 @@ pub enum Form {
 
 /// The feeds: one of each format, in zones that differ.
 pub const FEEDS: [Feed; 6] = [
-    Feed { name: "harbor", form: Form::GtfsRt, zone: "America/New_York", centre: (42.36, -71.06), prefix: "H" },
-    Feed { name: "prairie", form: Form::GtfsRtJson, zone: "America/Chicago", centre: (41.88, -87.63), prefix: "P" },
-    Feed { name: "island", form: Form::SiriJson, zone: "America/New_York", centre: (40.63, -74.12), prefix: "S" },
+    Feed {
+        name: "harbor",
+        form: Form::GtfsRt,
+        zone: "America/New_York",
+        centre: (42.36, -71.06),
+        prefix: "H",
+    },
+    Feed {
+        name: "prairie",
+        form: Form::GtfsRtJson,
+        zone: "America/Chicago",
+        centre: (41.88, -87.63),
+        prefix: "P",
+    },
+    Feed {
+        name: "island",
+        form: Form::SiriJson,
+        zone: "America/New_York",
+        centre: (40.63, -74.12),
+        prefix: "S",
+    },
     Feed { name: "fjord", form: Form::SiriXml, zone: "Europe/Oslo", centre: (59.91, 10.75), prefix: "F" },
-    Feed { name: "river", form: Form::CleverDevices, zone: "America/New_York", centre: (40.74, -74.17), prefix: "" },
-    Feed { name: "ridge", form: Form::NextBus, zone: "America/Los_Angeles", centre: (37.77, -122.42), prefix: "R" },
+    Feed {
+        name: "river",
+        form: Form::CleverDevices,
+        zone: "America/New_York",
+        centre: (40.74, -74.17),
+        prefix: "",
+    },
+    Feed {
+        name: "ridge",
+        form: Form::NextBus,
+        zone: "America/Los_Angeles",
+        centre: (37.77, -122.42),
+        prefix: "R",
+    },
 ];
 
 /// An answer.

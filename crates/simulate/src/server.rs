@@ -84,7 +84,10 @@ async fn list() -> String {
     out
 }
 
-async fn spoil(State(simulator): State<Arc<Simulator>>, Path((feed, fault)): Path<(String, String)>) -> Response {
+async fn spoil(
+    State(simulator): State<Arc<Simulator>>,
+    Path((feed, fault)): Path<(String, String)>,
+) -> Response {
     match (Feed::of_name(&feed), Fault::of_name(&fault)) {
         (Some(feed), Some(fault)) => {
             simulator.faults.set(feed.name, Some(fault), (simulator.clock)());

@@ -6,6 +6,7 @@ mod demo;
 mod fixtures;
 mod inspect;
 mod plan;
+mod poll;
 mod prove;
 mod run;
 mod serve;
@@ -196,6 +197,7 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Plan(a) => plan::plan(&shell, &a),
         Command::Run(a) => run::run(&shell, &a),
         Command::Up(a) => run::up(&shell, &a),
+        Command::Poll(a) => poll::poll(&shell, &a),
         Command::Serve(a) => serve::serve(&shell, &a),
         Command::Sql(a) => sql::sql(&shell, &a),
         Command::Status => inspect::status(&shell),

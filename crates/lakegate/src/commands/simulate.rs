@@ -19,7 +19,10 @@ use crate::cli::{Cli, Command, Demo, Exit, Global, Simulate, Simulated, Simulate
 const OBSERVATORY: &[(&str, &str)] = &[
     ("lake.yaml", include_str!("../../../../examples/bus_observatory/lake.yaml")),
     ("datasets/harbor.yaml", include_str!("../../../../examples/bus_observatory/datasets/harbor.yaml")),
-    ("datasets/harbor_trips.yaml", include_str!("../../../../examples/bus_observatory/datasets/harbor_trips.yaml")),
+    (
+        "datasets/harbor_trips.yaml",
+        include_str!("../../../../examples/bus_observatory/datasets/harbor_trips.yaml"),
+    ),
     ("datasets/prairie.yaml", include_str!("../../../../examples/bus_observatory/datasets/prairie.yaml")),
     ("datasets/island.yaml", include_str!("../../../../examples/bus_observatory/datasets/island.yaml")),
     ("datasets/fjord.yaml", include_str!("../../../../examples/bus_observatory/datasets/fjord.yaml")),
@@ -36,7 +39,7 @@ pub fn simulate(shell: &Shell, args: &Simulate) -> Result<Exit> {
     if shell.global.json {
         shell.print_json(&json!({ "url": url, "feeds": FEEDS.map(|f| f.name) }))?;
     } else {
-        println!("{} feeds are simulated at {url}; its first page lists them", FEEDS.len());
+        println!("{} agencies are simulated; their addresses are listed at {url}", FEEDS.len());
     }
     std::io::stdout().flush()?;
     let stopped = super::serve::asked_to_stop(shell.stop.clone());
@@ -67,8 +70,7 @@ pub fn demo(shell: &Shell, args: &Demo) -> Result<Exit> {
     };
     let defaults = SimulatedFeeds { listen: args.listen, routes: 6, vehicles: 12, faults: 0.02, seed: 1 };
     let stopped = super::serve::asked_to_stop(shell.stop.clone());
-    let simulated =
-        shell.runtime.spawn(lakegate_simulate::serve(listener, simulator(&defaults)?, stopped));
+    let simulated = shell.runtime.spawn(lakegate_simulate::serve(listener, simulator(&defaults)?, stopped));
     shell.say(format!(
         "a lake in {}\n  {} agencies are simulated at http://{address}; two answers in a hundred go wrong",
         dir.display(),

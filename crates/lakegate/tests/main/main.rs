@@ -8,6 +8,7 @@ mod feeds;
 mod http;
 mod lake;
 mod landing;
+mod observatory;
 mod properties;
 mod real_data;
 mod repair;

@@ -25,8 +25,10 @@ mod request;
 mod scheduler;
 mod secrets;
 mod spool;
+mod webhook;
 
 pub use clock::{Clock, SystemClock};
 pub use poller::{Poller, Round};
 pub use scheduler::{Scheduler, Which, poll_once};
 pub use secrets::Environment;
+pub use webhook::{Told, tell};

@@ -13,7 +13,8 @@ pub(super) fn routes(said: &Said) -> Body {
         .routes()
         .map(|r| json!({ "id": r, "shortName": r, "agencyId": "island", "type": 3 }))
         .collect();
-    let answer = json!({ "code": 200, "text": "OK", "version": 2, "data": { "limitExceeded": false, "list": list } });
+    let answer =
+        json!({ "code": 200, "text": "OK", "version": 2, "data": { "limitExceeded": false, "list": list } });
     Body { content_type: "application/json", bytes: answer.to_string().into_bytes() }
 }
 
