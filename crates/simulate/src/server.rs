@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
@@ -24,6 +24,8 @@ use crate::formats::{self, Body, FEEDS, Feed, Form};
 const SLOW: Duration = Duration::from_secs(30);
 /// What `Retry-After` says, seconds.
 const RETRY_S: u32 = 5;
+/// Time in which half an answer leaves.
+const FLUSH: Duration = Duration::from_millis(50);
 const PAGE: &str = "<!doctype html><title>Maintenance</title><p>We are back soon.\n";
 
 /// What the feeds say, and what goes wrong with it.
@@ -163,7 +165,12 @@ fn whole(said: Body, headers: &HeaderMap) -> Response {
 fn truncated(said: Body) -> Response {
     let n = said.bytes.len();
     let half = Bytes::from(said.bytes).slice(..n / 2);
-    let cut = stream::iter([Ok(half), Err(std::io::Error::other("cut off, as asked for"))]);
+    // The half is on its way before the connection breaks.
+    let broken = async {
+        tokio::time::sleep(FLUSH).await;
+        Err(std::io::Error::other("cut off, as asked for"))
+    };
+    let cut = stream::once(async { Ok(half) }).chain(stream::once(broken));
     let headers = [(CONTENT_TYPE, said.content_type.to_string()), (CONTENT_LENGTH, n.to_string())];
     (headers, HttpBody::from_stream(cut)).into_response()
 }
