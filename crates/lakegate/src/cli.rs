@@ -36,8 +36,8 @@ Exit codes:
     0  everything is done
     1  it failed; the message says why
     2  the command line or the configuration is wrong
-    3  finished, but: files were parked or match no dataset (run), golden rows
-       differ (test), something does not add up (prove)
+    3  finished, but: files were parked or match no dataset, or a feed could not be
+       polled (run), golden rows differ (test), something does not add up (prove)
     4  another process works on this lake
   130  interrupted
 
@@ -190,7 +190,7 @@ Examples:
   lakegate run --dataset ocean.buoy
   lakegate run --json | jq .parked
 
-Exit code 3 says that files were parked or match no dataset: see `lakegate parked`.")]
+Exit code 3 says that files were parked or match no dataset (`lakegate parked`), or that a feed could not be polled.")]
 pub struct Run {
     /// Only this dataset
     #[arg(long, value_name = "TEAM.DATASET")]

@@ -61,7 +61,9 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
     let exit = match () {
         _ if report.interrupted => Exit::Interrupted,
         _ if waiting || !failures.is_empty() => Exit::Failed,
-        _ if !report.worked.parked.is_empty() || !strays.is_empty() => Exit::Findings,
+        _ if !report.worked.parked.is_empty() || !strays.is_empty() || report.n_failed_polls > 0 => {
+            Exit::Findings
+        }
         _ => Exit::Done,
     };
     let Report { round, worked, upkeep, .. } = report;
@@ -82,7 +84,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
                 "duplicates": round.n_duplicates, "touched": round.n_touched, "ignored": round.n_ignored,
                 "waiting": round.n_waiting },
             "rows": { "committed": worked.n_rows, "quarantined": worked.n_quarantined, "dropped": worked.n_dropped },
-            "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
+            "failed_polls": report.n_failed_polls, "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
             "retry_in_ms": worked.retry_in.map(|d| d.as_millis() as u64),
             "setback": worked.setback, "failures": failures, "upkeep": upkeep, "interrupted": report.interrupted,
             "elapsed_ms": report.elapsed.as_millis() as u64,

@@ -33,7 +33,6 @@ use lakegate_lake::sink::{Sink, SinkOptions};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Millis, Outcome, TableRows};
 use serde_json::json;
 
-use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use outcome::FileOut;
@@ -115,9 +114,6 @@ pub fn ingest(
     desk: &Desk<'_>,
     done: &mut Done,
 ) -> Result<(), Setback> {
-    if tables.iter_mut().next().is_none() {
-        abreast::check(ctx, &dataset.name)?;
-    }
     let mut left = jobs;
     // Once a commit failed by the fault of some file, each file goes alone.
     let mut alone = false;

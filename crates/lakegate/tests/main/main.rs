@@ -16,3 +16,4 @@ mod rules;
 mod serve;
 mod shell;
 mod soak;
+mod surprises;
