@@ -147,7 +147,7 @@ fn pass(
 }
 
 /// Sleeps, but not through a request to stop.
-fn pause(ctx: &Context, wait: Duration) {
+pub fn pause(ctx: &Context, wait: Duration) {
     let until = Instant::now() + wait;
     while !ctx.stopping() {
         let left = until.saturating_duration_since(Instant::now());

@@ -97,8 +97,9 @@ impl Admin {
                 authority.is_some_and(|a| host.as_deref() == Some(a.as_bytes()))
             }
         };
-        let is_same_site =
-            headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
+        let is_same_site = headers
+            .get("sec-fetch-site")
+            .is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
         if is_ours && is_same_site && token.is_some_and(|token| is_same(token, &self.token)) {
             return Ok(());
         }

@@ -53,7 +53,9 @@ impl Feed {
             .datasets
             .iter()
             .filter_map(|d| Self::of(d))
-            .map(|feed| known.iter().find(|k| k.is_declared_as(&feed)).cloned().unwrap_or_else(|| Arc::new(feed)))
+            .map(|feed| {
+                known.iter().find(|k| k.is_declared_as(&feed)).cloned().unwrap_or_else(|| Arc::new(feed))
+            })
             .collect();
         feeds.sort_by(|a, b| a.name().cmp(b.name()));
         feeds

@@ -93,7 +93,11 @@ impl TryFrom<Value> for Flag {
 /// A sentence where it is no configuration at all.
 pub fn import(text: &str, team: &str) -> Result<Imported, String> {
     let document: Value = serde_json::from_str(text).map_err(|e| {
-        format!("it is not JSON: line {}, column {}; save it as the deployment reads it", e.line(), e.column())
+        format!(
+            "it is not JSON: line {}, column {}; save it as the deployment reads it",
+            e.line(),
+            e.column()
+        )
     })?;
     let Some(feeds) = document.get("feeds").and_then(Value::as_object) else {
         return Err("it has no `feeds: { … }`; give the `stack_config.json` of a Bus Observatory".into());
@@ -165,7 +169,9 @@ fn request(
     if keys.header.0 {
         let HeaderFormat { key_name, template } = &keys.header_format;
         if key_name.trim().is_empty() || key.is_empty() {
-            return Err("its key goes into a header, but `header_format.key_name` or `api_key` is missing".into());
+            return Err(
+                "its key goes into a header, but `header_format.key_name` or `api_key` is missing".into()
+            );
         }
         let template = if template.is_empty() { "{key_value}" } else { template };
         headers.push((key_name.clone(), template.replace("{key_value}", &reference)));
@@ -207,7 +213,11 @@ fn request(
 }
 
 /// The addresses of a feed of SIRI: of each route, and of the list of routes.
-fn siri(url: &str, key: Option<&String>, notes: &mut Vec<String>) -> Result<(String, Option<String>), String> {
+fn siri(
+    url: &str,
+    key: Option<&String>,
+    notes: &mut Vec<String>,
+) -> Result<(String, Option<String>), String> {
     const EACH: &str = "/api/siri/vehicle-monitoring.json";
     if url.contains(EACH) && (url.contains("LineRef=") || !url.contains("bustime.mta.info")) {
         return Ok((url.to_string(), None));
@@ -392,27 +402,31 @@ mod tests {
     #[test]
     fn siri_asks_for_its_routes_first() {
         let of = |url: &str| {
-            let keys = format!("\"feed_type\":\"siri\",\"url\":\"{url}\",\"api_key\":\"sekret-1234\",\"tz\":\"UTC\"");
+            let keys = format!(
+                "\"feed_type\":\"siri\",\"url\":\"{url}\",\"api_key\":\"sekret-1234\",\"tz\":\"UTC\""
+            );
             imported(&format!("\"a\":{{{keys}}}"))
         };
         let each = "?key=${env:A_KEY}&VehicleMonitoringDetailLevel=calls&LineRef={item}";
         for (url, origin, agency) in [
             ("", "http://bustime.mta.info", "MTA%20NYCT"),
             ("http://bustime.mta.info/?key={}", "http://bustime.mta.info", "MTA%20NYCT"),
-            (
-                "https://h.org/api/where/routes-for-agency/7.json?key={}",
-                "https://h.org",
-                "7",
-            ),
+            ("https://h.org/api/where/routes-for-agency/7.json?key={}", "https://h.org", "7"),
         ] {
             let found = of(url);
             let draft = &found.drafts[0].draft;
             assert_eq!(draft.url, format!("{origin}/api/siri/vehicle-monitoring.json{each}"));
             let list = draft.list.as_ref().unwrap();
-            assert_eq!(list.url, format!("{origin}/api/where/routes-for-agency/{agency}.json?key=${{env:A_KEY}}"));
+            assert_eq!(
+                list.url,
+                format!("{origin}/api/where/routes-for-agency/{agency}.json?key=${{env:A_KEY}}")
+            );
         }
         let refused = of("https://h.org/vehicles");
-        assert!(refused.drafts.is_empty() && refused.refused[0].1.contains("routes-for-agency"), "{refused:?}");
+        assert!(
+            refused.drafts.is_empty() && refused.refused[0].1.contains("routes-for-agency"),
+            "{refused:?}"
+        );
     }
 
     #[test]
@@ -422,8 +436,12 @@ mod tests {
             imported(&format!("\"a\":{{{keys}}}")).drafts.remove(0)
         };
         assert_eq!(of(",\"publish\":\"False\"").draft.publish, None);
-        let publish = of(",\"publish\":\"True\",\"route_key\":\"vehicle.trip.trip_id\"").draft.publish.unwrap();
-        assert_eq!((publish.route.as_str(), publish.time.as_str()), ("vehicle.trip.trip_id", "vehicle.timestamp"));
+        let publish =
+            of(",\"publish\":\"True\",\"route_key\":\"vehicle.trip.trip_id\"").draft.publish.unwrap();
+        assert_eq!(
+            (publish.route.as_str(), publish.time.as_str()),
+            ("vehicle.trip.trip_id", "vehicle.timestamp")
+        );
         let odd = of(",\"publish\":true,\"route_key\":\"line\"");
         assert_eq!(odd.draft.publish.unwrap().route, "vehicle.trip.route_id");
         assert!(odd.notes[0].contains("`line`"), "{:?}", odd.notes);
@@ -438,9 +456,10 @@ mod tests {
         );
         assert!(found.drafts.is_empty());
         let why: Vec<_> = found.refused.iter().map(|(id, why)| format!("{id}: {why}")).collect();
-        for (n, part) in ["bad_id", "netex", "no `url`", "wrong type", "not an object", "api_key", "wrong type"]
-            .iter()
-            .enumerate()
+        for (n, part) in
+            ["bad_id", "netex", "no `url`", "wrong type", "not an object", "api_key", "wrong type"]
+                .iter()
+                .enumerate()
         {
             assert!(why[n].contains(part), "{}", why[n]);
         }

@@ -95,12 +95,15 @@ impl Draft {
                 })
                 .collect();
         }
-        let time = self.time(served);
-        if served.stream.is_none() {
-            self.partition_by = Some(time.clone());
-        }
-        match best(served, &ROUTES, &[Shape::Text, Shape::Number]) {
-            Some(route) => {
+        let time = match served.stream {
+            Some(_) => best(served, &TIMES, &[Shape::Time]).map(|c| c.name.clone()),
+            None => {
+                self.partition_by = Some(self.time(served));
+                self.partition_by.clone()
+            }
+        };
+        match best(served, &ROUTES, &[Shape::Text, Shape::Number]).zip(time) {
+            Some((route, time)) => {
                 let vehicle = best(served, &VEHICLES, &[Shape::Text, Shape::Number]);
                 let place = |names: &[&str]| best(served, names, &[Shape::Number]).map(|c| c.name.clone());
                 self.publish = Some(Publish {
@@ -113,7 +116,8 @@ impl Draft {
                 self.stale_after = Some(STALE_AFTER.into());
             }
             None => notes.push(
-                "it is not published: no column is called like a route; add `publish: { route: …, time: … }` to serve it"
+                "it is not published: no column is called like a route, or like a time; add `publish: { route: …, time: … }` \
+                 to serve it"
                     .into(),
             ),
         }
@@ -224,7 +228,8 @@ mod tests {
             column("latitude", Shape::Number, "1"),
             column("longitude", Shape::Number, "1"),
         ];
-        let alerts = vec![column("timestamp", Shape::Time, ""), column("feed_timestamp", Shape::Time, "2024")];
+        let alerts =
+            vec![column("timestamp", Shape::Time, ""), column("feed_timestamp", Shape::Time, "2024")];
         let of = |stream: &str, n_rows, columns: &[SampledColumn]| Sampled {
             stream: Some(stream.into()),
             n_rows,
@@ -232,7 +237,8 @@ mod tests {
         };
         let mut draft = Draft::default();
         draft.complete(&[of("alert", 1, &alerts), of("vehicle", 2, &columns), of("shape", 0, &[])]);
-        let tables: Vec<_> = draft.tables.iter().map(|t| (t.name.as_str(), t.partition_by.as_deref())).collect();
+        let tables: Vec<_> =
+            draft.tables.iter().map(|t| (t.name.as_str(), t.partition_by.as_deref())).collect();
         assert_eq!(tables, [("alerts", Some("feed_timestamp")), ("vehicles", Some("timestamp"))]);
         let publish = draft.publish.unwrap();
         assert_eq!((publish.table.as_deref(), publish.route.as_str()), (Some("vehicles"), "route_id"));
@@ -248,7 +254,15 @@ mod tests {
         assert_eq!(draft.partition_by.as_deref(), Some("lastReported"));
         assert!(draft.publish.is_none() && notes[0].contains("route"), "{notes:?}");
         let (draft, _) = one(&[("time", Shape::Number, "1700000000123"), ("rt", Shape::Text, "1")]);
-        assert_eq!((draft.columns[0].format.as_str(), draft.publish.unwrap().time.as_str()), ("unix_ms", "time"));
+        assert_eq!(
+            (draft.columns[0].format.as_str(), draft.publish.unwrap().time.as_str()),
+            ("unix_ms", "time")
+        );
+        // A stream of several without any time has a table all the same.
+        let mut draft = Draft::default();
+        let columns = vec![column("route_id", Shape::Text, "M1")];
+        draft.complete(&[Sampled { stream: Some("vehicle".into()), n_rows: 1, columns }]);
+        assert_eq!((draft.tables.len(), draft.publish, draft.pattern), (1, None, None));
         // A number that is no time, and no other column.
         let (draft, _) = one(&[("time", Shape::Number, "12"), ("rt", Shape::Text, "1")]);
         assert_eq!(draft.publish.unwrap().time, "polled_at");

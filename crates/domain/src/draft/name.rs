@@ -4,9 +4,40 @@ use crate::config::scalars;
 
 /// Parts of hosts and paths that tell nothing.
 const EMPTY_WORDS: [&str; 34] = [
-    "api", "apis", "app", "apps", "cdn", "co", "com", "data", "dev", "developer", "developers", "edu", "feed",
-    "feeds", "gateway", "gov", "http", "https", "index", "json", "net", "open", "opendata", "org", "pb", "prod",
-    "public", "realtime", "rest", "service", "services", "v1", "v2", "www",
+    "api",
+    "apis",
+    "app",
+    "apps",
+    "cdn",
+    "co",
+    "com",
+    "data",
+    "dev",
+    "developer",
+    "developers",
+    "edu",
+    "feed",
+    "feeds",
+    "gateway",
+    "gov",
+    "http",
+    "https",
+    "index",
+    "json",
+    "net",
+    "open",
+    "opendata",
+    "org",
+    "pb",
+    "prod",
+    "public",
+    "realtime",
+    "rest",
+    "service",
+    "services",
+    "v1",
+    "v2",
+    "www",
 ];
 
 /// Longest name that is made.
@@ -36,7 +67,10 @@ pub fn suggest(url: &str) -> String {
         .rev()
         .find(|label| is_word(label) && !is_address)
         .cloned()
-        .or_else(|| (labels.len() == 1 && is_word(&labels[0]) && !is_address && host != "localhost").then(|| labels[0].clone()));
+        .or_else(|| {
+            (labels.len() == 1 && is_word(&labels[0]) && !is_address && host != "localhost")
+                .then(|| labels[0].clone())
+        });
     let what = path.rsplit('/').map(|part| words(stem(part))).find(|part| is_word(part));
     let parts: Vec<String> = who.into_iter().chain(what).collect();
     let name = as_name(&parts.join("_")).unwrap_or_else(|| "feed".into());

@@ -188,11 +188,19 @@ mod tests {
                 &["0f8fad5b-d9cb-469f-a165-70867728950e"],
             ),
             ("https://h/x?since=2024-01-01T00:00:00Z", "https://h/x?since=2024-01-01T00:00:00Z", &[]),
-            ("https://h/x?LineRef=MTA_NYCT_B63_and_others", "https://h/x?LineRef=MTA_NYCT_B63_and_others", &[]),
+            (
+                "https://h/x?LineRef=MTA_NYCT_B63_and_others",
+                "https://h/x?LineRef=MTA_NYCT_B63_and_others",
+                &[],
+            ),
         ] {
             let hidden = hide(url, &[]);
             assert_eq!(hidden.url, want);
-            assert_eq!(hidden.variables.iter().map(|v| v.value.as_str()).collect::<Vec<_>>(), values, "{url}");
+            assert_eq!(
+                hidden.variables.iter().map(|v| v.value.as_str()).collect::<Vec<_>>(),
+                values,
+                "{url}"
+            );
             assert!(!format!("{hidden:?}").contains("abc") || url.contains("${"), "{hidden:?}");
         }
     }
@@ -212,8 +220,7 @@ mod tests {
         assert_eq!(hidden.auth, Some(("me".into(), "${env:CITY_PASSWORD}".into())));
         let values: Vec<&str> = hidden.headers.iter().map(|(_, v)| v.as_str()).collect();
         assert_eq!(values, ["apikey ${env:CITY_KEY}", "${env:CITY_KEY_2}", "application/json", "${file:c}"]);
-        let found: Vec<_> =
-            hidden.variables.iter().map(|v| (v.name.as_str(), v.value.as_str())).collect();
+        let found: Vec<_> = hidden.variables.iter().map(|v| (v.name.as_str(), v.value.as_str())).collect();
         assert_eq!(found, [("CITY_PASSWORD", "p@w"), ("CITY_KEY", "abc"), ("CITY_KEY_2", "def")]);
     }
 }

@@ -118,7 +118,9 @@ impl<'de> Visitor<'de> for Value<'_> {
         shape.is_object |= depth == 0;
         while let Some(key) = map.next_key::<String>()? {
             // A key with a point in it cannot be written in a path.
-            let path = path.as_ref().filter(|_| !key.is_empty() && !key.contains('.')).map(|path| match path.as_str() {
+            let path = path.as_ref().filter(|_| !key.is_empty() && !key.contains('.')).map(|path| match path
+                .as_str()
+            {
                 "" => key.clone(),
                 path => format!("{path}.{key}"),
             });

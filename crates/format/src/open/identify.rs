@@ -89,11 +89,13 @@ fn document(
 fn json(blob: &Blob, records: Option<&str>) -> Result<Identified> {
     let (text, _) = decode(Input::Blob(blob.clone()).into_stream(), None)?;
     let shape = Shape::of(text).map_err(|e| {
-        let what = format!("the answer begins like JSON and is not: line {}, column {}", e.line(), e.column());
+        let what =
+            format!("the answer begins like JSON and is not: line {}, column {}", e.line(), e.column());
         Error::new(Code::Malformed, format!("{what}; it may be cut off, or no feed"))
     })?;
     let of = |path: &str| Format::Json(Json { records: path.to_string() });
-    let ttl_s = shape.top.iter().find(|(key, _)| key == "ttl").and_then(|(_, value)| value.as_ref()?.parse().ok());
+    let ttl_s =
+        shape.top.iter().find(|(key, _)| key == "ttl").and_then(|(_, value)| value.as_ref()?.parse().ok());
     if let Some(path) = records {
         return Ok(Identified { format: of(path), ttl_s });
     }

@@ -57,7 +57,9 @@ pub async fn look(
         .map_err(plain)?;
     let started_ms = client.clock.now_ms();
     let tried = match Ask::of(feed, url, &Fill::default(), &mut secrets) {
-        Ok(ask) => client.ask(Asker { feed, secrets: &secrets, landing: scratch, seed: "look" }, &ask, None).await,
+        Ok(ask) => {
+            client.ask(Asker { feed, secrets: &secrets, landing: scratch, seed: "look" }, &ask, None).await
+        }
         Err(message) => not_sent(message),
     };
     let answered = async {

@@ -99,7 +99,10 @@ fn wanted(fields: &HashMap<String, String>) -> Result<Wanted, Refusal> {
     for line in field("headers").unwrap_or_default().lines().filter(|l| !l.trim().is_empty()) {
         let Some((name, value)) = line.split_once(':') else {
             // It may be a key: it is not shown.
-            return Err(Refusal::usage("a header has no `:`", "write one in each line, as in `X-Api-Key: ${env:KEY}`"));
+            return Err(Refusal::usage(
+                "a header has no `:`",
+                "write one in each line, as in `X-Api-Key: ${env:KEY}`",
+            ));
         };
         headers.push((name.trim().to_string(), value.trim().to_string()));
     }

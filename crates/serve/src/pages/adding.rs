@@ -16,7 +16,12 @@ struct Field {
     placeholder: &'static str,
 }
 
-const fn field(name: &'static str, label: &'static str, help: &'static str, placeholder: &'static str) -> Field {
+const fn field(
+    name: &'static str,
+    label: &'static str,
+    help: &'static str,
+    placeholder: &'static str,
+) -> Field {
     Field { name, label, help, placeholder }
 }
 
@@ -27,7 +32,12 @@ const FIELDS: [Field; 6] = [
         "A key in it becomes a reference to an environment variable; it is never written or shown.",
         "https://feeds.example.org/vehicles.pb",
     ),
-    field("name", "Name", "Of the dataset and its file: small letters, digits and _. Made from the address.", ""),
+    field(
+        "name",
+        "Name",
+        "Of the dataset and its file: small letters, digits and _. Made from the address.",
+        "",
+    ),
     field("team", "Team", "The lake's only one, where nothing is said.", ""),
     field("timezone", "Time zone", "Of local hours and of times without an offset.", "America/New_York"),
     field("every", "How often", "A duration, or a cron expression.", "30s"),
@@ -114,7 +124,8 @@ pub fn proposal(app: &App, token: &str, number: u64, proposal: &Proposal) -> Res
 pub fn written(app: &App, proposal: &Proposal) -> Response {
     let mut html = Html::default();
     html.open("p", &[("role", "status")]).element("code", &[], &proposal.path);
-    html.text(" is written, and the lake is loaded anew: the feed is polled where `lakegate up` runs.").close("p");
+    html.text(" is written, and the lake is loaded anew: the feed is polled where `lakegate up` runs.")
+        .close("p");
     to_do(&mut html, proposal);
     html.open("p", &[]).link("/feeds", "Go to the feeds").text(" · ").link("/feeds/new", "Add another");
     html.text(" · ").link("/health", "Health").close("p");
