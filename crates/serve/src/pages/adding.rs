@@ -155,7 +155,7 @@ fn rows(html: &mut Html, shown: &Shown) {
         false => format!("{}: the first {} of {n} rows", shown.table, shown.rows.len()),
     };
     html.open("div", &[("class", "wide"), ("tabindex", "0"), ("role", "region"), ("aria-label", &caption)]);
-    html.open("table", &[]).element("caption", &[], &caption);
+    html.open("table", &[("class", "rows")]).element("caption", &[], &caption);
     html.head(&shown.columns.iter().map(String::as_str).collect::<Vec<_>>());
     for row in &shown.rows {
         html.open("tr", &[]);
