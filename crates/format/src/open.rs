@@ -9,6 +9,7 @@
 
 mod chunk;
 mod documents;
+mod identify;
 mod pick;
 mod recognise;
 
@@ -24,6 +25,7 @@ use lakegate_domain::model::Read;
 pub(crate) use chunk::Grammar;
 pub use chunk::TextChunk;
 use documents::{Documents, Records};
+pub use identify::{Identified, identify};
 
 use crate::container::{Blob, Input, Peeler};
 use crate::error::{Error, Result};

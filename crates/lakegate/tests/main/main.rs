@@ -1,6 +1,7 @@
 //! End-to-end tests: they drive the binary, and read tables through
 //! `lakegate sql`, as people do. One test binary, so that there is one link.
 
+mod adding;
 mod bad_input;
 mod columns;
 mod crash;
@@ -11,6 +12,7 @@ mod landing;
 mod observatory;
 mod properties;
 mod real_data;
+mod reload;
 mod repair;
 mod rules;
 mod serve;
