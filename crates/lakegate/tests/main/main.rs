@@ -4,6 +4,7 @@
 mod bad_input;
 mod columns;
 mod crash;
+mod dedupe;
 mod feeds;
 mod http;
 mod lake;
