@@ -296,7 +296,7 @@ impl Kept {
 
     /// Forgets the longest unused spans, but none that the rows at hand need,
     /// until the others take no more than this. Answers what is left.
-    fn forget_beyond(&mut self, bytes: usize) -> usize {
+    pub fn forget_beyond(&mut self, bytes: usize) -> usize {
         let mut left = self.known_bytes();
         let unused = self.spans.iter().filter(|(_, s)| s.used < self.clock);
         let mut oldest: Vec<(u64, i64)> = unused.map(|(id, s)| (s.used, *id)).collect();

@@ -111,7 +111,9 @@ fn one_table(ctx: &Context, table: &TableName, kinds: Kinds, done: &mut Upkeep) 
         && newest_version(&folder).saturating_sub(last_checkpoint(&folder)) >= rules.checkpoint_every
     {
         let log = ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, table, &lanes))?;
-        if kinds.dry_run || ctx.runtime.block_on(upkeep::checkpoint(&log, rules.checkpoint_every))? {
+        let write =
+            || ctx.runtime.block_on(upkeep::checkpoint(&log, rules.checkpoint_every, rules.vacuum_after));
+        if kinds.dry_run || write()? {
             done.n_checkpoints += 1;
         }
     }

@@ -74,7 +74,7 @@ fn is_like(a: &Row, b: &Row, rule: &Dedupe, route_is_folder: bool) -> bool {
 
 #[test]
 fn what_is_read_back_is_what_was_kept() {
-    for seed in 0..60 {
+    for seed in 0..16 {
         let mut random = fastrand::Rng::with_seed(seed);
         let partitioned = random.bool();
         let partition_by: Vec<String> = match partitioned {
@@ -91,7 +91,8 @@ fn what_is_read_back_is_what_was_kept() {
         let mut deduper = Deduper::new(&rule, &schema, &partition_by).unwrap();
         let mut files: Vec<LiveFile> = Vec::new();
         let mut kept: Vec<(i64, Row)> = Vec::new();
-        for file in 0..40_i64 {
+        let mut n_left_out = 0;
+        for file in 0..20_i64 {
             let mut row = || Row {
                 id: [None, Some("a"), Some("b"), Some("")][random.usize(..4)],
                 route: [None, Some("M1"), Some(""), Some("a/b c")][random.usize(..4)],
@@ -142,6 +143,7 @@ fn what_is_read_back_is_what_was_kept() {
                 continue;
             }
             kept = others;
+            n_left_out += want.iter().filter(|stays| !**stays).count();
             let rows = filter_record_batch(&batch, &stays).unwrap();
             let sink = Sink::new(folder.path(), schema.clone(), &partition_by, options());
             files.extend(live(sink.write_all(&[rows]).unwrap()));
@@ -149,7 +151,7 @@ fn what_is_read_back_is_what_was_kept() {
                 deduper = Deduper::new(&rule, &schema, &partition_by).unwrap();
             }
         }
-        assert!(!kept.is_empty() && kept.len() < 600, "some rows stay and some do not: {}", kept.len());
+        assert!(n_left_out > 0 && !kept.is_empty(), "seed {seed}: {n_left_out} of the rows left out");
     }
 }
 

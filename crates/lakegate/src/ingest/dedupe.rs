@@ -124,11 +124,16 @@ impl Tables {
     fn look_up(&mut self, env: &Env<'_>, table: &str, rows: &[&Keys]) -> Result<(), Failure> {
         let Some((state, dedupers)) = self.with_dedupers(table) else { return Ok(()) };
         let Dedupers { of, without, anew } = dedupers;
+        // A table that joins the others takes its share from them.
+        let share = env.remembered_bytes / of.len().max(1);
+        for (_, other) in of.iter_mut().filter(|(name, _)| *name != table) {
+            other.deduper.kept().forget_beyond(share);
+        }
         let Some(r) = of.get_mut(table) else { return Ok(()) };
         let folder = table_folder(env.storage, &env.dataset.name.table(table));
         let mut files: Vec<LiveFile> = Vec::new();
         let Remembered { deduper, live: known, written } = r;
-        deduper.look_up(rows, env.remembered_bytes, || {
+        deduper.look_up(rows, share, || {
             if known.is_none() && !*anew {
                 *known = Some(env.runtime.block_on(live(&state.log))?);
             }

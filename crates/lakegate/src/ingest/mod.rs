@@ -101,8 +101,8 @@ pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
     }
 }
 
-/// What may be remembered of rows that count as one: of a table, and of all the
-/// tables of other datasets together.
+/// What may be remembered of rows that count as one: of a dataset, and of all the
+/// others together.
 pub fn remembered_bytes(ctx: &Context) -> usize {
     (ctx.lake.memory_bytes / 8) as usize
 }

@@ -50,7 +50,7 @@ pub struct Env<'a> {
     pub transform_memory: usize,
     pub loaded_at_us: i64,
     pub sink: SinkOptions,
-    /// What may be remembered of a table's rows that count as one.
+    /// What may be remembered of rows that count as one.
     pub remembered_bytes: usize,
     /// And of one file's, or of those of one batch, until they are committed.
     pub of_file_bytes: usize,
