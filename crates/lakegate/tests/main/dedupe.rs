@@ -196,7 +196,7 @@ survives! {
 fn random_kills_never_change_what_stays() {
     let seed = std::env::var("LAKEGATE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11);
     let mut random = fastrand::Rng::with_seed(seed);
-    let files: Vec<Vec<Row>> = (0..24).map(|n| rows(1000 + n, 25)).collect();
+    let files: Vec<Vec<Row>> = (0..12).map(|n| rows(1000 + n, 25)).collect();
     let want = expected(&files);
     let lake = bus(3);
     let points =
@@ -323,15 +323,15 @@ fn little_memory_changes_nothing_but_a_file_beyond_it_is_parked() {
         (from..from + n).map(|i| format!("{i},2026-03-01T00:00:{:02}Z\n", i % 60)).collect()
     };
     // What is remembered of a table is 2 MiB: one span has more than that.
-    for file in 0..6 {
-        let text = format!("id,at\n{}{}", rows(file * 50_000, 50_000), rows(0, 100));
+    for file in 0..4 {
+        let text = format!("id,at\n{}{}", rows(file * 40_000, 40_000), rows(0, 100));
         lake.land(&format!("landing/ops/t/{file}.csv"), text);
         lake.run();
     }
-    assert_eq!(lake.value("select count(*) from ops.t.t"), 300_000);
-    assert_eq!(lake.value("select sum(n_duplicate) from system.file_tables"), 600);
+    assert_eq!(lake.value("select count(*) from ops.t.t"), 160_000);
+    assert_eq!(lake.value("select sum(n_duplicate) from system.file_tables"), 400);
     lake.prove();
-    lake.land("landing/ops/t/huge.csv", format!("id,at\n{}", rows(1_000_000, 900_000)));
+    lake.land("landing/ops/t/huge.csv", format!("id,at\n{}", rows(1_000_000, 320_000)));
     assert_eq!(lake.lakegate(&["run"]).code, Some(FINDINGS));
     assert_eq!(lake.parked(), ["huge.csv|LG403"]);
     lake.prove();
