@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::dedupe::Dedupe;
 use crate::feed::{Feed, Feeds, Template};
 use crate::health::Rules;
 use crate::ids::DatasetName;
@@ -470,6 +471,7 @@ pub struct Table {
     pub evolve: Evolve,
     pub partition_by: Vec<PartitionBy>,
     pub sort_by: Vec<String>,
+    pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
     pub expect: Vec<Expectation>,
 }
