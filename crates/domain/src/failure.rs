@@ -91,8 +91,8 @@ codes! {
         "try the statement with `lakegate plan`, mend it, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",
         "mend the expectation, then redrive";
-    TooManyKeys = "LG403", "a `unique` expectation has more keys in one file than memory holds",
-        "raise `memory:` in lake.yaml, ask for smaller files, or remove the expectation; then redrive";
+    TooManyKeys = "LG403", "one file has more keys to remember than memory holds",
+        "raise `memory:` in lake.yaml, ask for smaller files, or remove `unique` or `dedupe`; then redrive";
     Rejected = "LG501", "rejected by an expectation",
         "mend the file or the expectation, then redrive";
     TooManyBad = "LG502", "more rows failed an expectation than are tolerated",

@@ -6,6 +6,7 @@
 //! it), no `async` and no Arrow: what it needs of those is passed in as values.
 
 pub mod config;
+pub mod dedupe;
 pub mod draft;
 pub mod failure;
 pub mod feed;
@@ -17,6 +18,7 @@ pub mod route;
 pub mod token;
 pub mod transit;
 
+pub use dedupe::Dedupe;
 pub use failure::{Code, Failure};
 pub use feed::Feed;
 pub use ids::{DatasetName, FileId, LaneName, RunId, Seq, TableName};

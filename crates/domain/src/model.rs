@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::dedupe::Dedupe;
 use crate::feed::{Feed, Feeds};
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
@@ -451,6 +452,7 @@ pub struct Table {
     pub evolve: Evolve,
     pub partition_by: Vec<PartitionBy>,
     pub sort_by: Vec<String>,
+    pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
     pub expect: Vec<Expectation>,
 }

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::context::{Context, now};
 use crate::failpoint;
+use crate::ingest::dedupe::leave_out;
 use crate::ingest::fold::quarantine_schema;
 use crate::ingest::prepare::{STREAM_OVER_BYTES, prepare};
 use crate::ingest::tables::Tables;
@@ -184,6 +185,10 @@ fn rebuild(
         false => Tables::live(dataset.clone(), ctx.lake.storage.clone(), sink_options(ctx, &[])),
     };
     ctx.runtime.block_on(tables.open_existing())?;
+    match all {
+        true => tables.dedupers().set_anew(),
+        false => tables.dedupers().set_without(ids.iter().copied()),
+    }
     if replayed.n_kept > 0
         && let Some(table) = without_owner(&mut tables)
     {
@@ -238,12 +243,17 @@ fn rebuild(
                     written.entry((true, table)).or_default().extend(files);
                 }
                 discard(&mut written);
+                tables.dedupers().clear();
                 figures.clear();
                 replayed.refused.clear();
                 left = jobs.clone();
                 continue;
             }
+            if tables.dedupe() && !prepared.is_streamed {
+                leave_out(&env, &mut tables, &mut prepared)?;
+            }
             for (table, files) in std::mem::take(&mut prepared.streamed) {
+                tables.dedupers().written(&table, &files);
                 written.entry((false, table)).or_default().extend(files);
             }
             for (table, files) in std::mem::take(&mut prepared.streamed_quarantine) {
@@ -254,6 +264,7 @@ fn rebuild(
             replayed.refused.extend(prepared.failed.drain(..).map(|(j, f)| (j.path, f)));
             figures.extend(outcomes(dataset, &prepared.files));
             write(ctx, &mut tables, &mut prepared.files, &mut written)?;
+            tables.dedupers().commit();
             progress(total - left.len(), total);
         }
         Ok(())
@@ -310,6 +321,9 @@ fn write(
                 ctx.runtime.block_on(log.create(schema.clone(), &partitions, description.as_deref()))?;
             }
             let adds = write_rows(log, schema, &partitions, rows, sink_options(ctx, &sort_by))?;
+            if !quarantine {
+                tables.dedupers().written(&name, &adds);
+            }
             written.entry((quarantine, name.clone())).or_default().extend(adds);
         }
     }

@@ -173,7 +173,23 @@ impl Worker {
             }
         }
         ctx.block(ctx.store.release(lane, &ctx.owner, now()))?;
+        self.remember_less(ctx, name);
         Ok(Some(worked))
+    }
+
+    /// Holds what is remembered of rows to its share of memory: other datasets'
+    /// give way, the largest first. It is read again when it is needed.
+    fn remember_less(&mut self, ctx: &Context, but: &DatasetName) {
+        let others = self.tables.iter_mut().filter(|(name, _)| *name != but);
+        let mut others: Vec<_> = others.map(|(_, t)| (t.dedupers().memory_bytes(), t)).collect();
+        others.sort_unstable_by_key(|(bytes, _)| *bytes);
+        let mut left: usize = others.iter().map(|(bytes, _)| bytes).sum();
+        while left > ingest::remembered_bytes(ctx)
+            && let Some((bytes, tables)) = others.pop()
+        {
+            tables.dedupers().clear();
+            left -= bytes;
+        }
     }
 
     fn retry(&self, ctx: &Context, lane: &LaneName, run: RunId, setback: &Setback) -> Result<(), Failure> {
@@ -219,6 +235,11 @@ impl Worker {
     /// Forgets what is known of tables: somebody else may have changed them.
     pub fn forget(&mut self) {
         self.tables.clear();
+    }
+
+    /// The tables' files were rewritten, and no row was changed.
+    pub fn reread(&mut self) {
+        self.tables.values_mut().for_each(Tables::reread);
     }
 }
 

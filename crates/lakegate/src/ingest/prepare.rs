@@ -20,6 +20,7 @@ use lakegate_land::{Method, RawBytes, RawPlace, RawStore};
 use lakegate_state::{Job, RawRef};
 use tokio::runtime::Handle;
 
+use super::dedupe::LeftOut;
 use super::fold::{FileFacts, FileFold, Ready, conform_rows};
 use super::outcome::FileOut;
 use super::parse::{self, Parsed};
@@ -49,6 +50,10 @@ pub struct Env<'a> {
     pub transform_memory: usize,
     pub loaded_at_us: i64,
     pub sink: SinkOptions,
+    /// What may be remembered of rows that count as one.
+    pub remembered_bytes: usize,
+    /// And of one file's, or of those of one batch, until they are committed.
+    pub of_file_bytes: usize,
 }
 
 impl Env<'_> {
@@ -120,6 +125,9 @@ pub struct Prepared {
     /// table for its quarantine.
     pub streamed: BTreeMap<String, Vec<AddFile>>,
     pub streamed_quarantine: BTreeMap<String, Vec<AddFile>>,
+    /// Whether its one file was read piece by piece, and rows that came before
+    /// were left out on the way.
+    pub is_streamed: bool,
     /// Jobs that did not fit in memory together with the others.
     pub left: Vec<Job>,
 }
@@ -327,7 +335,7 @@ enum Streamed {
 /// Reads one large file. Its rows are in data files when this returns; nothing
 /// names those before the commit.
 fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Result<Prepared, Failure> {
-    let mut prepared = Prepared::default();
+    let mut prepared = Prepared { is_streamed: true, ..Prepared::default() };
     loop {
         let mut sinks = Sinks::new(env);
         let saved = tables.save();
@@ -375,6 +383,8 @@ fn stream_rows(
         env.runtime.block_on(tables.see(&first, &[]))?;
     }
     let mut fold = env.fold(job, tables.view(), 1);
+    let mut left_out = LeftOut::default();
+    tables.dedupers().begin();
     let mut grown_since = false;
     let mut again = false;
     let n_widened = tables.n_widened();
@@ -419,15 +429,16 @@ fn stream_rows(
         // On an early return the receiver goes first: workers and reader see a
         // closed channel and end, then the scope joins them.
         let work_out = work_out;
-        let add =
-            |fold: &mut FileFold<'_>, tables: &mut Tables, parsed: Parsed, conformed, sinks: &mut Sinks| {
-                if let Some(ready) = fold.add(parsed, conformed)? {
-                    sinks.put(env, tables, job, ready, skip)?;
-                }
-                Ok::<(), Failure>(())
-            };
+        let mut put = |tables: &mut Tables, mut ready: Ready, sinks: &mut Sinks| {
+            if let Some(rows) = &mut ready.rows {
+                left_out.piece(env, tables, &ready.table, rows)?;
+            }
+            sinks.put(env, tables, job, ready, skip)
+        };
         for parsed in first.drain(..) {
-            add(&mut fold, tables, parsed, None, sinks)?;
+            if let Some(ready) = fold.add(parsed, None)? {
+                put(tables, ready, sinks)?;
+            }
         }
         let mut waiting: BTreeMap<usize, Result<Worked, Failure>> = BTreeMap::new();
         let mut next = 0;
@@ -455,14 +466,18 @@ fn stream_rows(
                 // Once the table grew, what workers conformed under the first
                 // view may lack a column.
                 let conformed = if grown_since { None } else { conformed };
-                add(&mut fold, tables, parsed, conformed, sinks)?;
+                if let Some(ready) = fold.add(parsed, conformed)? {
+                    put(tables, ready, sinks)?;
+                }
             }
         }
         if again {
             return Ok(None);
         }
-        fold.rest(&mut |ready| sinks.put(env, tables, job, ready, skip))?;
-        fold.finish().map(Some)
+        fold.rest(&mut |ready| put(tables, ready, sinks))?;
+        let mut out = fold.finish()?;
+        left_out.end(tables, &mut out);
+        Ok(Some(out))
     });
     let Some(mut out) = out? else { return Ok(Streamed::Again) };
     out.duration_ms = started.elapsed().as_millis() as u64;

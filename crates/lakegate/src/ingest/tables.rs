@@ -17,6 +17,7 @@ use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::sink::SinkOptions;
 
+use super::dedupe::Dedupers;
 use super::fold::compile_transform;
 use super::parse::{Parsed, Rows};
 
@@ -60,6 +61,8 @@ pub struct Tables {
     n_widened: usize,
     /// How data files are rewritten; `None` where none is.
     sink: Option<SinkOptions>,
+    /// What is remembered of rows that count as one.
+    dedupers: Dedupers,
 }
 
 /// What was known of the tables before files were looked at.
@@ -118,7 +121,16 @@ impl Tables {
     /// Tables that are only looked at: nothing stored is rewritten.
     pub fn new(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
         let lanes = vec![LaneName::ingest(&dataset.name), LaneName::replay(&dataset.name)];
-        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new(), n_widened: 0, sink: None }
+        Self {
+            dataset,
+            storage,
+            lanes,
+            anew: false,
+            open: BTreeMap::new(),
+            n_widened: 0,
+            sink: None,
+            dedupers: Dedupers::default(),
+        }
     }
 
     /// Tables whose data files are rewritten, as `sink` says, where a column
@@ -140,6 +152,20 @@ impl Tables {
 
     pub fn get_mut(&mut self, table: &str) -> Option<&mut TableState> {
         self.open.get_mut(table)
+    }
+
+    /// Whether a table of the dataset leaves out rows that came before.
+    pub fn dedupe(&self) -> bool {
+        self.dataset.tables.values().chain(&self.dataset.any_table).any(|t| t.dedupe.is_some())
+    }
+
+    pub fn dedupers(&mut self) -> &mut Dedupers {
+        &mut self.dedupers
+    }
+
+    /// A table and what is remembered of all tables.
+    pub fn with_dedupers(&mut self, table: &str) -> Option<(&TableState, &mut Dedupers)> {
+        Some((self.open.get(table)?, &mut self.dedupers))
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut TableState)> {
@@ -264,6 +290,13 @@ impl Tables {
     /// Forgets what is known: the logs have to be read again.
     pub fn forget(&mut self) {
         self.open.clear();
+        self.dedupers.clear();
+    }
+
+    /// The tables' files were rewritten and their rows are what they were: the
+    /// logs have to be read again.
+    pub fn reread(&mut self) {
+        self.open.clear();
     }
 
     /// Takes account of a file's columns: opens its tables, infers what is not
@@ -315,6 +348,9 @@ impl Tables {
         // table, is this file's failure, here, and not the commit's.
         let schema = state.schema()?;
         lakegate_lake::log::check_schema(&schema)?;
+        if let Some(rule) = &state.config.dedupe {
+            lakegate_lake::dedupe::check(rule, &schema)?;
+        }
         if state.plan.targets.len() != before || fresh {
             state.grown |= state.plan.targets.len() != before;
             state.compile_checks().await?;

@@ -5,6 +5,7 @@ mod adding;
 mod bad_input;
 mod columns;
 mod crash;
+mod dedupe;
 mod feeds;
 mod http;
 mod lake;
