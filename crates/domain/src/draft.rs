@@ -117,6 +117,8 @@ pub struct Draft {
     pub tables: Vec<TableOf>,
     /// Time column that the only table is laid out by, a day at a time.
     pub partition_by: Option<String>,
+    /// Of the only table.
+    pub dedupe: Option<Dedupe>,
     pub publish: Option<Publish>,
     pub stale_after: Option<String>,
 }
@@ -155,6 +157,21 @@ pub struct TableOf {
     pub name: String,
     pub stream: String,
     pub partition_by: Option<String>,
+    pub dedupe: Option<Dedupe>,
+}
+
+/// Rows that count as one: those of one key and one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dedupe {
+    pub key: String,
+    pub time: String,
+}
+
+impl Dedupe {
+    fn yaml(&self) -> String {
+        let (key, time) = (scalar(&self.key), scalar(&self.time));
+        format!("dedupe: {{ key: [{key}, {time}], by: {time} }}")
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -238,15 +255,19 @@ impl Draft {
         }
         if !self.tables.is_empty() {
             out.line(0, "tables:");
-            for TableOf { name, stream, partition_by } in &self.tables {
+            for TableOf { name, stream, partition_by, dedupe } in &self.tables {
                 let by = partition_by.as_ref().map_or_else(String::new, |column| {
                     format!(", partition_by: {}", scalar(&format!("day({column})")))
                 });
-                out.line(1, &format!("{}: {{ from: {}{by} }}", scalar(name), scalar(stream)));
+                let dedupe = dedupe.as_ref().map_or_else(String::new, |d| format!(", {}", d.yaml()));
+                out.line(1, &format!("{}: {{ from: {}{by}{dedupe} }}", scalar(name), scalar(stream)));
             }
         }
         if let Some(column) = &self.partition_by {
             out.key(0, "partition_by", &format!("day({column})"));
+        }
+        if let Some(dedupe) = &self.dedupe {
+            out.line(0, &dedupe.yaml());
         }
         if let Some(publish) = &self.publish {
             out.line(0, "publish:");
@@ -368,6 +389,7 @@ mod tests {
                 name: "vehicles".into(),
                 stream: "vehicle".into(),
                 partition_by: Some("timestamp".into()),
+                dedupe: Some(Dedupe { key: "vehicle_id".into(), time: "timestamp".into() }),
             }],
             publish: Some(Publish {
                 table: Some("vehicles".into()),
@@ -384,7 +406,7 @@ mod tests {
             "team: transit\ndescription: 'City: buses'\ntimezone: America/New_York\nfeed:\n  \
              url: 'https://h/x?key=${env:CITY_KEY}'\n  every: 30s\n  headers:\n    X-Api-Key: '${env:CITY_KEY}'\n  \
              auth: { user: me, password: '${env:CITY_PASSWORD}' }\nread: gtfs_rt\ntables:\n  \
-             vehicles: { from: vehicle, partition_by: day(timestamp) }\npublish:\n  table: vehicles\n  \
+             vehicles: { from: vehicle, partition_by: day(timestamp), dedupe: { key: [vehicle_id, timestamp], by: timestamp } }\npublish:\n  table: vehicles\n  \
              route: route_id\n  time: timestamp\n  vehicle: vehicle_id\n  latitude: latitude\n  \
              longitude: longitude\nstale_after: 10m\n"
         );

@@ -282,6 +282,8 @@ impl Kind {
                 name: draft.name.clone(),
                 stream: "vehicle".into(),
                 partition_by: Some("vehicle.timestamp".into()),
+                // As it was: clients count on every row.
+                dedupe: None,
             }),
             Kind::Siri => draft.partition_by = Some("timestamp".into()),
             Kind::CleverDevices => {

@@ -1,7 +1,7 @@
 //! What an answer's rows tell of the dataset: what it is laid out by, and how
 //! it is served.
 
-use super::{Draft, Publish, TableOf, TimeColumn, when_polled};
+use super::{Dedupe, Draft, Publish, Read, TableOf, TimeColumn, when_polled};
 
 /// What a column's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,7 @@ impl Draft {
                         name: plural(&stream),
                         stream,
                         partition_by: best(s, &TIMES, &[Shape::Time]).map(|c| c.name.clone()),
+                        dedupe: (s.stream.as_deref() == Some(POSITIONS)).then(|| report(s)).flatten(),
                     })
                 })
                 .collect();
@@ -99,6 +100,9 @@ impl Draft {
             Some(_) => best(served, &TIMES, &[Shape::Time]).map(|c| c.name.clone()),
             None => {
                 self.partition_by = Some(self.time(served));
+                // Elsewhere nothing says that a vehicle has one row at a time.
+                let is_position = matches!(self.read, Some(Read::Word("siri_vm" | "nextbus")));
+                self.dedupe = is_position.then(|| report(served)).flatten();
                 self.partition_by.clone()
             }
         };
@@ -164,6 +168,14 @@ fn best<'s>(sampled: &'s Sampled, names: &[&str], shapes: &[Shape]) -> Option<&'
 fn is_called(column: &str, name: &str) -> bool {
     let bare = column.rsplit('.').next().unwrap_or(column);
     bare.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase()).eq(name.bytes())
+}
+
+/// What makes two reports of a position one: a vehicle that stands still tells
+/// the same time for minutes. The time must be the report's own.
+fn report(sampled: &Sampled) -> Option<Dedupe> {
+    let key = best(sampled, &VEHICLES, &[Shape::Text, Shape::Number])?;
+    let time = best(sampled, &["timestamp", "recordedattime"], &[Shape::Time])?;
+    Some(Dedupe { key: key.name.clone(), time: time.name.clone() })
 }
 
 /// How a number counts time, if it lies in the years 2000 to 2100 when it does.
@@ -240,6 +252,8 @@ mod tests {
         let tables: Vec<_> =
             draft.tables.iter().map(|t| (t.name.as_str(), t.partition_by.as_deref())).collect();
         assert_eq!(tables, [("alerts", Some("feed_timestamp")), ("vehicles", Some("timestamp"))]);
+        let dedupe: Vec<_> = draft.tables.iter().map(|t| t.dedupe.clone()).collect();
+        assert_eq!(dedupe, [None, Some(Dedupe { key: "entity_id".into(), time: "timestamp".into() })]);
         let publish = draft.publish.unwrap();
         assert_eq!((publish.table.as_deref(), publish.route.as_str()), (Some("vehicles"), "route_id"));
         assert_eq!(publish.vehicle.as_deref(), Some("entity_id"), "whatever has values");

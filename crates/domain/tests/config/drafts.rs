@@ -72,7 +72,12 @@ fn no_feed_is_called_as_the_page_that_adds_feeds() {
         url: "https://h/x".into(),
         every: "30s".into(),
         read: Some(Read::Word("gtfs_rt")),
-        tables: vec![TableOf { name: "v".into(), stream: "vehicle".into(), partition_by: None }],
+        tables: vec![TableOf {
+            name: "v".into(),
+            stream: "vehicle".into(),
+            partition_by: None,
+            dedupe: None,
+        }],
         publish: Some(Publish { route: "route_id".into(), time: "timestamp".into(), ..Publish::default() }),
         ..Draft::default()
     };

@@ -108,11 +108,8 @@ fn every_format_is_recognised_and_its_file_loads_rows() {
         (
             "/gtfs",
             "city",
-            &[
-                "read: gtfs_rt",
-                "vehicles: { from: vehicle, partition_by: day(timestamp) }",
-                "route: route_id",
-            ][..],
+            &["read: gtfs_rt", "dedupe: { key: [vehicle_id, timestamp], by: timestamp }", "route: route_id"]
+                [..],
         ),
         ("/siri", "siri", &["read: siri_vm", "partition_by: day(recorded_at_time)", "route: line_ref"]),
         ("/clever.jsp", "clever", &["read: clever_devices", "time: polled_at", "route: rt", "(?<polled_at>"]),
