@@ -15,6 +15,7 @@ pub mod model;
 pub mod route;
 pub mod token;
 pub mod transit;
+pub mod units;
 
 pub use failure::{Code, Failure};
 pub use feed::Feed;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::feed::{Feed, Feeds};
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
+use crate::units::Conversion;
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -468,6 +469,8 @@ pub struct Column {
     /// IANA zone of a naive time, instead of the dataset's.
     pub timezone: Option<String>,
     pub unit: Option<String>,
+    /// From the unit of the input's values (`from_unit`) to `unit`.
+    pub conversion: Option<Conversion>,
     pub default: Option<Scalar>,
     pub description: Option<String>,
     pub valid_range: Option<(f64, f64)>,
@@ -485,6 +488,7 @@ impl Column {
             format: None,
             timezone: None,
             unit: None,
+            conversion: None,
             default: None,
             description: None,
             valid_range: None,

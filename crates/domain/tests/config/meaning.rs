@@ -573,3 +573,23 @@ fn a_published_feed() {
     assert_eq!(feed.vehicle.as_deref(), Some("v"));
     assert_eq!(feed.position, Some(("lat".into(), "lon".into())));
 }
+
+#[test]
+fn units_and_their_conversions() {
+    let d = dataset(
+        "team: t\ncolumns:\n  a: { type: float, from_unit: degF, unit: degC }\n  b: { from_unit: '%', unit: 1 }\n  \
+         c: { type: float32, from_unit: mbar, unit: hPa }\n  d: { type: 'decimal(9,2)', unit: EUR }\n",
+    );
+    let columns = &d.tables["d"].columns;
+    let made: Vec<_> = columns.iter().map(|c| c.conversion.map(|x| (x.apply(0.0), x.apply(100.0)))).collect();
+    assert_eq!(made, [Some((-160.0 / 9.0, 340.0 / 9.0)), Some((0.0, 1.0)), Some((0.0, 100.0)), None]);
+    let units: Vec<_> = columns.iter().map(|c| c.unit.as_deref()).collect();
+    assert_eq!(units, [Some("degC"), Some("1"), Some("hPa"), Some("EUR")]);
+    assert_eq!(columns[1].kind, None);
+
+    let d = dataset(
+        "team: t\ninput: { a: { from_unit: km, unit: m } }\ntransform: select a from input\ncolumns: { a: float }\n",
+    );
+    assert_eq!(d.input[0].kind, Some(Kind::Float));
+    assert!(d.input[0].conversion.is_some());
+}

@@ -9,6 +9,7 @@ mod netcdf;
 mod record_feeds;
 mod tsdat;
 mod typed;
+mod units;
 mod xml;
 
 use std::collections::BTreeMap;
