@@ -87,7 +87,7 @@ impl Unit {
     }
 
     /// This unit with its zero at `origin`, counted in it.
-    fn from_origin(self, origin: Exact) -> Option<Self> {
+    fn shifted(self, origin: Exact) -> Option<Self> {
         Some(Unit { origin: self.origin.plus(origin)?, ..self })
     }
 }

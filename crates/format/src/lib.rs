@@ -9,7 +9,7 @@ mod container;
 mod csv;
 mod encoding;
 mod json;
-mod netcdf;
+pub mod netcdf;
 pub mod open;
 mod transit;
 mod tree;

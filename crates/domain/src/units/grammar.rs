@@ -76,7 +76,7 @@ impl<'t> Parser<'t> {
         let is_time = unit.dimension == known::TIME;
         match number {
             Some(origin) if !is_time && (self.rest.is_empty() || self.rest.starts_with(')')) => {
-                unit.from_origin(origin).ok_or_else(|| self.too_great())
+                unit.shifted(origin).ok_or_else(|| self.too_great())
             }
             _ if is_time => Err(UnitError::Time { text: self.text.into() }),
             _ => {

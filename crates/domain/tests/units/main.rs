@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use lakegate_domain::units::{Conversion, ConversionError, Unit, UnitError};
 
+/// From, to, and what 0 and 1 become; `None` where there is no conversion.
+type Case = (String, String, Option<(f64, f64)>);
+
 /// `udunits.txt` holds conversions as UDUNITS-2 computes them: from, to, what
 /// 0 and 1 become, separated by tabs. `udunits.py` makes it.
-fn reference() -> Vec<(String, String, Option<(f64, f64)>)> {
+fn reference() -> Vec<Case> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/units/udunits.txt");
     let text = fs::read_to_string(path).expect("the reference can be read");
     let number = |text: &str| text.parse::<f64>().expect("a number");
