@@ -6,6 +6,7 @@
 //! it), no `async` and no Arrow: what it needs of those is passed in as values.
 
 pub mod config;
+pub mod exchange;
 pub mod failure;
 pub mod feed;
 pub mod ids;

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::Rule;
 use crate::feed::{Feed, Feeds};
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
@@ -273,6 +274,7 @@ pub enum Format {
     GtfsRt(GtfsRt),
     /// A transit feed that is a list of records.
     Records(Preset, Names),
+    WhpExchange(WhpExchange),
 }
 
 impl Format {
@@ -287,8 +289,17 @@ impl Format {
             Format::Xml(_) => "xml",
             Format::GtfsRt(_) => "gtfs_rt",
             Format::Records(preset, _) => preset.name(),
+            Format::WhpExchange(_) => "whp_exchange",
         }
     }
+}
+
+/// How WHP-Exchange files are read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WhpExchange {
+    pub encoding: Option<Encoding>,
+    /// Rules that a file may break and is read all the same.
+    pub accept: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

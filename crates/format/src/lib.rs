@@ -8,6 +8,7 @@ pub mod text;
 mod container;
 mod csv;
 mod encoding;
+pub mod exchange;
 mod json;
 pub mod netcdf;
 pub mod open;

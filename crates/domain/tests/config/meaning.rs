@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use lakegate_domain::config::{Report, schema};
+use lakegate_domain::exchange::Rule;
 use lakegate_domain::model::{
     After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, Format, Header, Json, Kind, Mask,
-    Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
+    Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep, WhpExchange,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -592,4 +593,27 @@ fn units_and_their_conversions() {
     );
     assert_eq!(d.input[0].kind, Some(Kind::Float));
     assert!(d.input[0].conversion.is_some());
+}
+
+#[test]
+fn whp_exchange() {
+    let of = |text: &str| match &dataset(&format!("team: t\nread: {text}\n")).read.format {
+        Some(Format::WhpExchange(options)) => options.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of("whp_exchange"), WhpExchange::default());
+    let options = of("{ whp_exchange: { encoding: latin1, accept: [flag_value, end_data] } }");
+    assert_eq!(options.accept, [Rule::FlagValue, Rule::EndData]);
+    assert_eq!(options.encoding, Some(Encoding::Latin1));
+    assert_eq!(of("{ zip: { whp_exchange: { accept: key_unique } } }").accept, [Rule::KeyUnique]);
+    // Every rule that can be accepted has a word here.
+    for rule in Rule::ALL {
+        let text = format!("team: t\nread: {{ whp_exchange: {{ accept: {} }} }}\n", rule.name());
+        assert_eq!(
+            compiled(&[("datasets/d.yaml", &text)]).is_ok(),
+            rule.can_be_accepted(),
+            "{}",
+            rule.name()
+        );
+    }
 }

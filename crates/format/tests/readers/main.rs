@@ -3,6 +3,7 @@
 mod bad;
 mod containers;
 mod csv;
+mod exchange;
 mod gtfs_rt;
 mod json;
 mod netcdf;
