@@ -178,10 +178,8 @@ impl Rows {
         if let Some(document) = &document {
             check::check(document, &mut faults);
         }
-        faults.retain(|fault| {
-            !fault.rule.is_accepted_by_default()
-                && !(fault.rule.can_be_accepted() && options.accept.contains(&fault.rule))
-        });
+        let is_accepted = |rule: Rule| rule.can_be_accepted() && options.accept.contains(&rule);
+        faults.retain(|fault| !(fault.rule.is_accepted_by_default() || is_accepted(fault.rule)));
         let Some(document) = document.filter(|_| faults.is_empty()) else { return Err(refused(faults)) };
         let mut units: Vec<(String, String)> = Vec::new();
         for cast in &document.casts {
