@@ -87,6 +87,8 @@ codes! {
         "declare the table, or `'*'` for any, under `tables:`, then redrive";
     BadName = "LG306", "two columns become the same column of the table",
         "map one of them to another name with `columns: { name: { from: … } }`, then redrive";
+    TypeChanged = "LG307", "a column is declared with another type than the table has",
+        "`lakegate replay` rebuilds the table with today's types, then redrive; or declare the type that it has";
     Transform = "LG401", "the transform failed",
         "try the statement with `lakegate plan`, mend it, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",

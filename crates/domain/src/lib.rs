@@ -6,9 +6,11 @@
 //! it), no `async` and no Arrow: what it needs of those is passed in as values.
 
 pub mod config;
+pub mod draft;
 pub mod exchange;
 pub mod failure;
 pub mod feed;
+pub mod health;
 pub mod ids;
 pub mod job;
 pub mod local;

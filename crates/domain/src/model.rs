@@ -11,7 +11,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::Rule;
-use crate::feed::{Feed, Feeds};
+use crate::feed::{Feed, Feeds, Template};
+use crate::health::Rules;
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
 use crate::units::Conversion;
@@ -32,6 +33,8 @@ pub struct Lake {
     pub batch: BatchLimits,
     pub upkeep: Upkeep,
     pub feeds: Feeds,
+    /// Who is told when a dataset becomes unwell, and when it is well again.
+    pub webhook: Option<Webhook>,
     pub datasets: Vec<Arc<Dataset>>,
 }
 
@@ -126,8 +129,24 @@ pub struct Dataset {
     pub provenance: bool,
     /// How one of its tables is served over HTTP.
     pub publish: Option<Publish>,
-    /// Age of the newest data from which on it counts as stale.
-    pub stale_after: Option<Duration>,
+    /// What is expected of its freshness and volume.
+    pub watch: Rules,
+}
+
+/// An address that is told what happens.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub url: Template,
+    /// By name, as written.
+    pub headers: Vec<(String, Template)>,
+}
+
+/// How many rows are to come within a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectRows {
+    pub within: Duration,
+    pub at_least: u64,
+    pub at_most: Option<u64>,
 }
 
 /// A table that is served over HTTP as a feed. Columns that no configuration

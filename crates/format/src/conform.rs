@@ -138,9 +138,31 @@ pub struct Conformed {
     pub rescued: Option<Vec<Option<String>>>,
 }
 
+/// Which of an input's columns each column of the plan is made from: the one
+/// that is called as it says, letter by letter; else one that nothing else is
+/// made from and that would get the same name, such as `NAME` for `Name`.
+pub fn sources(plan: &Plan, names: &[&str]) -> Vec<Option<usize>> {
+    let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
+    let mut found: Vec<Option<usize>> =
+        plan.targets.iter().map(|t| by_name.get(t.spec.source()).copied()).collect();
+    let is_exact = |name: &str| plan.targets.iter().any(|t| t.spec.source() == name);
+    for (i, name) in names.iter().enumerate().filter(|(_, n)| !is_exact(n)) {
+        let meant = column_name(name);
+        let target = plan.targets.iter().position(|t| t.spec.name == meant);
+        if let Some(slot) = target.map(|t| &mut found[t]).filter(|slot| slot.is_none()) {
+            *slot = Some(i);
+        }
+    }
+    found
+}
+
 /// The columns of an input that the plan knows nothing of.
-pub fn unknown_columns<'a>(plan: &Plan, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    names.filter(|n| !plan.targets.iter().any(|t| t.spec.source() == *n)).collect()
+pub fn unknown_columns<'a>(plan: &Plan, names: &[&'a str]) -> Vec<&'a str> {
+    if names.iter().all(|n| plan.targets.iter().any(|t| t.spec.source() == *n)) {
+        return Vec::new();
+    }
+    let used = sources(plan, names);
+    names.iter().enumerate().filter(|(i, _)| !used.contains(&Some(*i))).map(|(_, n)| *n).collect()
 }
 
 /// Checks that no two input columns become the same column of the table;
@@ -167,17 +189,16 @@ pub fn check_names(plan: &Plan) -> Result<()> {
 pub fn conform_text(plan: &Plan, batch: &TextBatch, first_row: u64) -> Result<Conformed> {
     let mut rescue = Rescue::default();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(plan.targets.len());
-    let position: HashMap<&str, usize> =
-        batch.names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-    for target in &plan.targets {
-        let column = position.get(target.spec.source()).copied();
+    let names: Vec<&str> = batch.names.iter().map(String::as_str).collect();
+    let used = sources(plan, &names);
+    for (target, &column) in plan.targets.iter().zip(&used) {
         if column.is_none() && batch.n_rows > 0 {
             require(plan, target)?;
         }
         arrays.push(convert_column(plan, target, batch, column, first_row, &mut rescue)?);
     }
-    for (i, name) in batch.names.iter().enumerate() {
-        if plan.targets.iter().any(|t| t.spec.source() == name) {
+    for i in 0..batch.names.len() {
+        if used.contains(&Some(i)) {
             continue;
         }
         keep_unknown(plan, batch, i, first_row, &mut rescue)?;
@@ -199,19 +220,21 @@ pub fn conform_text(plan: &Plan, batch: &TextBatch, first_row: u64) -> Result<Co
 pub fn conform_typed(plan: &Plan, batch: &RecordBatch, first_row: u64) -> Result<Conformed> {
     let mut rescue = Rescue::default();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(plan.targets.len());
-    for target in &plan.targets {
-        match batch.schema_ref().index_of(target.spec.source()) {
-            Ok(i) => {
+    let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+    let used = sources(plan, &names);
+    for (target, column) in plan.targets.iter().zip(&used) {
+        match *column {
+            Some(i) => {
                 arrays.push(typed_conform::convert(plan, target, batch.column(i), first_row, &mut rescue)?)
             }
-            Err(_) => {
+            None => {
                 require(plan, target)?;
                 arrays.push(missing(target, batch.num_rows())?);
             }
         }
     }
     for (i, field) in batch.schema_ref().fields().iter().enumerate() {
-        if plan.targets.iter().any(|t| t.spec.source() == field.name()) {
+        if used.contains(&Some(i)) {
             continue;
         }
         typed_conform::keep_unknown(plan, field.name(), batch.column(i), first_row, &mut rescue)?;

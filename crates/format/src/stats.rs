@@ -169,6 +169,14 @@ impl Default for ColumnStats {
 }
 
 impl ColumnStats {
+    /// The greatest value of a column of instants, microseconds since 1970.
+    pub fn newest_us(&self) -> Option<i64> {
+        match self.max {
+            Some(Bound::Instant(us)) => Some(us),
+            _ => None,
+        }
+    }
+
     pub fn add(&mut self, array: &dyn Array) {
         self.count += array.len() as u64;
         self.nulls += array.null_count() as u64;

@@ -30,6 +30,7 @@ pub struct Report {
     /// What kept a part of the work from being done. Nothing of it is lost: the
     /// next run tries it again.
     pub failures: Vec<Failure>,
+    pub n_failed_polls: usize,
     pub interrupted: bool,
     pub elapsed: Duration,
 }
@@ -49,7 +50,9 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
     let mut report = Report { failures: replay::resume(ctx), ..Report::default() };
     let mut intake = Intake::new(ctx)?;
     let mut worker = Worker::default();
-    report.round.warnings.extend(polling::poll_due(ctx, only)?);
+    let failed = polling::poll_due(ctx, only)?;
+    report.n_failed_polls = failed.len();
+    report.round.warnings.extend(failed);
     let mut last_progress = Instant::now();
     loop {
         let before = (report.round.n_queued, report.worked.n_committed, report.worked.parked.len());
@@ -82,6 +85,7 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
 /// What the halves of a round do, for messages.
 const TAKING: &str = "taking what has landed";
 const POLLING: &str = "polling feeds";
+const WATCHING: &str = "watching the health of datasets";
 const LOADING: &str = "loading what was taken";
 
 /// One round of intake, and work on what is accepted, at the same time. What
@@ -147,7 +151,7 @@ fn pass(
 }
 
 /// Sleeps, but not through a request to stop.
-fn pause(ctx: &Context, wait: Duration) {
+pub fn pause(ctx: &Context, wait: Duration) {
     let until = Instant::now() + wait;
     while !ctx.stopping() {
         let left = until.saturating_duration_since(Instant::now());

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakegate_domain::feed::Cursor;
+use lakegate_domain::feed::{Cursor, Poll};
 use lakegate_domain::model::Dataset;
 use lakegate_domain::{DatasetName, Failure};
 use lakegate_land::feed::{Poller, Round, Scheduler, SystemClock, Which, poll_once};
@@ -22,19 +22,36 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// Polls the feeds that are due, once. Answers a sentence for each that failed.
 pub fn poll_due(ctx: &Context, only: Option<&DatasetName>) -> Result<Vec<String>, Failure> {
-    let Some(poller) = poller(ctx)? else { return Ok(Vec::new()) };
+    let mut failed = Vec::new();
+    let wanted: Option<Vec<DatasetName>> = only.map(|name| vec![name.clone()]);
+    poll(ctx, wanted.as_deref(), Which::Due, |dataset, poll| failed.extend(failure(dataset, poll)))?;
+    Ok(failed)
+}
+
+/// What went wrong with a poll, for people.
+pub fn failure(dataset: &DatasetName, poll: &Poll) -> Option<String> {
+    poll.error.as_ref().map(|error| format!("feed {dataset}: {error}"))
+}
+
+/// Polls feeds once, those that are named or all. `tell` is told of each request
+/// once it is recorded.
+pub fn poll(
+    ctx: &Context,
+    only: Option<&[DatasetName]>,
+    which: Which,
+    tell: impl FnMut(&DatasetName, &Poll),
+) -> Result<(), Failure> {
+    let Some(poller) = poller(ctx)? else { return Ok(()) };
     let feeds = feeds(ctx, only)?;
     let (sender, rounds) = channel(WAITING);
-    let polls = async move { poll_once(&poller, feeds, Which::Due, &sender).await };
-    let mut failed = Vec::new();
-    let kept = keep(ctx, rounds, |sentence| failed.push(sentence));
+    let polls = async move { poll_once(&poller, feeds, which, &sender).await };
+    let kept = keep(ctx, rounds, tell);
     ctx.runtime.block_on(async {
         tokio::select! {
             ((), kept) = async { tokio::join!(polls, kept) } => kept,
             () = stopped(ctx) => Ok(()),
         }
-    })?;
-    Ok(failed)
+    })
 }
 
 /// Polls until the process is to stop. `warn` is told what failed.
@@ -42,14 +59,18 @@ pub fn poll_due(ctx: &Context, only: Option<&DatasetName>) -> Result<Vec<String>
 /// # Errors
 /// Where the ledger does not take what polls came to. Begun anew, polling goes
 /// on from where the ledger says it stands.
-pub fn keep_polling(ctx: &Context, warn: impl FnMut(String)) -> Result<(), Failure> {
+pub fn keep_polling(ctx: &Context, mut warn: impl FnMut(String)) -> Result<(), Failure> {
     let Some(poller) = poller(ctx)? else { return Ok(()) };
     let feeds = feeds(ctx, None)?;
     ctx.runtime.block_on(async {
         let (sender, rounds) = channel(WAITING);
         let scheduler = Scheduler::start(&poller, feeds, &sender);
         drop(sender);
-        let mut kept = std::pin::pin!(keep(ctx, rounds, warn));
+        let mut kept = std::pin::pin!(keep(ctx, rounds, |dataset, poll| {
+            if let Some(sentence) = failure(dataset, poll) {
+                warn(sentence);
+            }
+        }));
         tokio::select! {
             kept = &mut kept => return kept,
             () = stopped(ctx) => {}
@@ -69,9 +90,9 @@ fn poller(ctx: &Context) -> Result<Option<Arc<Poller>>, Failure> {
     Ok(Some(Arc::new(Poller::new(&ctx.lake, Arc::new(SystemClock), environment)?)))
 }
 
-fn feeds(ctx: &Context, only: Option<&DatasetName>) -> Result<Vec<(Arc<Dataset>, Cursor)>, Failure> {
+fn feeds(ctx: &Context, only: Option<&[DatasetName]>) -> Result<Vec<(Arc<Dataset>, Cursor)>, Failure> {
     let mut cursors = ctx.block(ctx.store.feed_cursors())?;
-    let wanted = |d: &&Arc<Dataset>| d.feed.is_some() && only.is_none_or(|o| *o == d.name);
+    let wanted = |d: &&Arc<Dataset>| d.feed.is_some() && only.is_none_or(|o| o.contains(&d.name));
     let feeds = ctx.lake.datasets.iter().filter(wanted);
     Ok(feeds.map(|d| (d.clone(), cursors.remove(&d.name).unwrap_or_default())).collect())
 }
@@ -80,7 +101,7 @@ fn feeds(ctx: &Context, only: Option<&DatasetName>) -> Result<Vec<(Arc<Dataset>,
 async fn keep(
     ctx: &Context,
     mut rounds: Receiver<Round>,
-    mut tell: impl FnMut(String),
+    mut tell: impl FnMut(&DatasetName, &Poll),
 ) -> Result<(), Failure> {
     while let Some(first) = rounds.recv().await {
         let mut batch = vec![first];
@@ -93,19 +114,17 @@ async fn keep(
             .collect();
         ctx.store.record_polls(&polled, now()).await.map_err(ledger)?;
         for p in &polled {
-            p.polls.iter().filter_map(|poll| poll.error.as_ref()).for_each(|error| {
-                tell(format!("feed {}: {error}", p.dataset));
-            });
+            p.polls.iter().for_each(|poll| tell(&p.dataset, poll));
         }
     }
     Ok(())
 }
 
-/// Ends when the process is to stop.
+/// Ends when work is to stop.
 fn stopped(ctx: &Context) -> impl Future<Output = ()> {
     let stop = ctx.stop.clone();
     async move {
-        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        while !stop.is_set() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -87,8 +87,12 @@ pub fn replay(
     only: &[FileId],
     progress: &dyn Fn(usize, usize),
 ) -> Result<Replayed, Failure> {
-    crate::abreast::check(ctx, &dataset.name)?;
-    settle(ctx, dataset)?;
+    let all = only.is_empty();
+    match all {
+        true => crate::abreast::check_ledger(ctx, &dataset.name)?,
+        false => crate::abreast::check(ctx, &dataset.name)?,
+    }
+    settle(ctx, dataset, all)?;
     let unfinished =
         ctx.block(ctx.store.unfinished_swaps())?.into_iter().find(|swap| swap.dataset == dataset.name);
     if let Some(swap) = &unfinished
@@ -126,6 +130,10 @@ fn once(
     if jobs.is_empty() && !finishes {
         return Ok(replayed);
     }
+    if only.is_empty() && n_kept > 0 {
+        // What is kept as it is must be there.
+        crate::abreast::check(ctx, &dataset.name)?;
+    }
     let all = only.is_empty() && n_kept == 0;
     let run = ctx.block(ctx.store.start_run("replay", Some(&dataset.name), now()))?;
     let result = match jobs.is_empty() {
@@ -152,8 +160,8 @@ fn once(
 /// Brings the dataset's open jobs to their end first. A job whose commit was not
 /// acknowledged has rows in the tables that the ledger does not know of; a
 /// replay would take them away, and the job's token would keep them away.
-fn settle(ctx: &Context, dataset: &Dataset) -> Result<(), Failure> {
-    Worker::default().drain(ctx, Some(&dataset.name), &|_| {})?;
+fn settle(ctx: &Context, dataset: &Dataset, all: bool) -> Result<(), Failure> {
+    Worker::before_rebuild(all).drain(ctx, Some(&dataset.name), &|_| {})?;
     let open = ctx.block(ctx.store.lanes_with_work(now()))?.into_iter().find(|l| l.dataset == dataset.name);
     match open {
         Some(lane) if !ctx.stopping() => Err(Failure::new(

@@ -9,6 +9,7 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::{Code, DatasetName, Failure, LaneName, RunId};
 use lakegate_state::{Job, Limits, RunStatus};
 
+use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use crate::ingest::tables::Tables;
@@ -27,6 +28,9 @@ pub struct Worker {
     /// Lanes in which a batch met a mistake of this program: their files are
     /// worked on one by one until the one is found at which it happens.
     singly: HashSet<LaneName>,
+    /// Whether all tables are about to be rebuilt: one that is gone may be made
+    /// anew.
+    before_rebuild: bool,
 }
 
 /// What working came to.
@@ -72,6 +76,12 @@ impl Worked {
 }
 
 impl Worker {
+    /// A worker that clears the lanes before tables are rebuilt, `all` of them
+    /// or some.
+    pub fn before_rebuild(all: bool) -> Self {
+        Self { before_rebuild: all, ..Self::default() }
+    }
+
     /// Works until no lane has a job that is due, or the process is to stop.
     /// `progress` is told after each batch.
     pub fn drain(
@@ -136,6 +146,7 @@ impl Worker {
         let finish = |done: &Done| -> Result<(), Failure> {
             ctx.block(ctx.store.finish(lane, &ctx.owner, &done.outcomes, &done.commits, run, now()))
         };
+        let before_rebuild = self.before_rebuild;
         let tables = self.tables.entry(name.clone()).or_insert_with(|| {
             Tables::live(dataset.clone(), ctx.lake.storage.clone(), ingest::sink_options(ctx, &[]))
         });
@@ -146,8 +157,15 @@ impl Worker {
             Some(job) => format!("loading {} ({}) of {name}", job.path, job.file_id),
             None => format!("loading {} files of {name}", claim.jobs.len()),
         };
-        let result =
-            caught(&doing, || ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done));
+        let result = caught(&doing, || {
+            if tables.iter_mut().next().is_none() {
+                match before_rebuild {
+                    true => abreast::check_ledger(ctx, name)?,
+                    false => abreast::check(ctx, name)?,
+                }
+            }
+            ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done)
+        });
         worked.count(&done);
         worked.parked = done.parked.iter().map(|(j, f)| (j.path.clone(), f.clone())).collect();
         match result {

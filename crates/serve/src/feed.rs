@@ -2,11 +2,11 @@
 //! version of it that was looked at.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use axum::http::StatusCode;
 use jiff::tz::TimeZone;
+use lakegate_domain::health::Rules;
 use lakegate_domain::model::{Dataset, Lake, Publish, TimeUnit};
 use lakegate_domain::{DatasetName, TableName};
 use lakegate_lake::layout;
@@ -26,7 +26,8 @@ pub struct Feed {
     pub table: TableName,
     /// Zone of its local hours.
     pub zone: TimeZone,
-    pub stale_after: Option<Duration>,
+    /// What is expected of its freshness and volume.
+    pub rules: Rules,
     pub counter: Counter,
     pub live: Live,
     opened: Mutex<Option<Arc<Opened>>>,
@@ -46,10 +47,17 @@ pub struct Opened {
 }
 
 impl Feed {
-    /// The feeds of a lake, by name.
-    pub fn all(lake: &Lake) -> Vec<Arc<Feed>> {
-        let mut feeds: Vec<Arc<Feed>> =
-            lake.datasets.iter().filter_map(|d| Self::of(d).map(Arc::new)).collect();
+    /// The feeds of a lake, by name. Of `known` ones those that are declared as
+    /// before are taken over, with what was counted of them.
+    pub fn all(lake: &Lake, known: &[Arc<Feed>]) -> Vec<Arc<Feed>> {
+        let mut feeds: Vec<Arc<Feed>> = lake
+            .datasets
+            .iter()
+            .filter_map(|d| Self::of(d))
+            .map(|feed| {
+                known.iter().find(|k| k.is_declared_as(&feed)).cloned().unwrap_or_else(|| Arc::new(feed))
+            })
+            .collect();
         feeds.sort_by(|a, b| a.name().cmp(b.name()));
         feeds
     }
@@ -63,12 +71,18 @@ impl Feed {
             description: declared.and_then(|t| t.description.clone()).or_else(|| dataset.description.clone()),
             // The configuration has only zones that are known.
             zone: TimeZone::get(&publish.timezone).unwrap_or(TimeZone::UTC),
-            stale_after: dataset.stale_after,
+            rules: dataset.watch,
             counter: Counter::default(),
             live: Live::default(),
             opened: Mutex::default(),
             publish,
         })
+    }
+
+    fn is_declared_as(&self, other: &Feed) -> bool {
+        // The zone is that of `publish`.
+        (&self.publish, &self.dataset, &self.description, &self.table, self.rules)
+            == (&other.publish, &other.dataset, &other.description, &other.table, other.rules)
     }
 
     pub fn name(&self) -> &str {

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::{App, Asked};
-use crate::health::Standing;
+use crate::health::{Standing, Stood};
 use crate::problem::Problem;
 use crate::wanted::{Format, split_ending};
 
+pub mod adding;
 pub mod chart;
 pub mod feeds;
 pub mod grid;
@@ -100,15 +101,24 @@ pub fn problem(app: &App, problem: &Problem) -> Response {
 }
 
 /// The page of `/health`.
-pub fn health(app: &App, all: &[(&'static str, String, Standing)]) -> Response {
+pub fn health(app: &App, all: &[Stood]) -> Response {
     let mut html = Html::default();
+    if let Some(why) = app.kept() {
+        html.open("div", &[("role", "status"), ("class", "alert")]);
+        html.element("p", &[], "The configuration was changed and has errors; the lake goes on as it was.");
+        if !app.settings.feeds_only {
+            html.element("pre", &[], &why);
+        }
+        html.close("div");
+    }
     html.open("table", &[]).element("caption", &[], "How feeds and datasets stand");
     html.head(&["", "State", "Newest", "Age", "Stale after", "What is wrong"]);
-    for (kind, name, standing) in all {
+    for stood in all {
+        let (name, standing) = (stood.name(), &stood.standing);
         html.open("tr", &[]).open("th", &[("scope", "row")]);
-        match *kind {
-            "feed" => html.link(&format!("/feeds/{}", html::segment(name)), name),
-            _ => html.text(name),
+        match &stood.feed {
+            Some(feed) => html.link(&format!("/feeds/{}", html::segment(feed)), feed),
+            None => html.text(&name),
         };
         html.close("th");
         state(&mut html, standing);
@@ -123,7 +133,7 @@ pub fn health(app: &App, all: &[(&'static str, String, Standing)]) -> Response {
         html.element(
             "p",
             &[],
-            "Nothing is published or watched: add `publish:` or `stale_after:` to a dataset.",
+            "Nothing is published or watched: add `publish:`, `stale_after:` or `expect_rows:` to a dataset.",
         );
     }
     page(app, "Health", &[], html)

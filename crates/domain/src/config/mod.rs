@@ -10,7 +10,7 @@ mod compile;
 mod decode;
 mod diagnostic;
 mod raw;
-mod scalars;
+pub(crate) mod scalars;
 pub mod schema;
 pub mod secret;
 mod yaml;
@@ -33,16 +33,56 @@ pub const DATASETS_FOLDER: &str = "datasets";
 /// Reads and compiles the lake whose `lake.yaml` is in `root`, with the
 /// process's environment.
 pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
+    let (texts, mut failed) = read(root);
+    let Some(texts) = texts else { return Err(failed) };
+    match texts.compile() {
+        Ok(lake) if failed.is_empty() => Ok(lake),
+        Ok(_) => Err(failed),
+        Err(found) => {
+            failed.extend(found.items().to_vec());
+            Err(failed)
+        }
+    }
+}
+
+/// The text of a lake's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    /// The folder with `lake.yaml`; absolute.
+    pub root: PathBuf,
+    pub lake: SourceText,
+    /// By path.
+    pub datasets: Vec<SourceText>,
+}
+
+impl Texts {
+    /// Compiles them with the process's environment.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub fn compile(&self) -> Result<Lake, Diagnostics> {
+        compile(&self.root, &self.lake, &self.datasets, &|name| std::env::var(name).ok())
+    }
+
+    /// The same with more dataset files.
+    pub fn with(&self, more: impl IntoIterator<Item = SourceText>) -> Self {
+        let mut texts = self.clone();
+        texts.datasets.extend(more);
+        texts
+    }
+}
+
+/// Reads the text of the lake in `root`, and what of it cannot be read. There
+/// is none where its `lake.yaml` is missing.
+pub fn read(root: &Path) -> (Option<Texts>, Diagnostics) {
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
     let mut failed = Diagnostics::default();
     let lake = read_lake(&root).map_err(|d| failed.push(d)).ok();
-    let mut paths = Vec::new();
-    if let Err((folder, error)) = find_yaml(&root.join(DATASETS_FOLDER), &mut paths) {
-        failed.push(unreadable(&folder, &error));
-    }
-    paths.sort();
     let mut datasets = Vec::new();
-    for path in paths {
+    for path in dataset_paths(&root).unwrap_or_else(|(folder, error)| {
+        failed.push(unreadable(&folder, &error));
+        Vec::new()
+    }) {
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let shown = path.strip_prefix(&root).unwrap_or(&path);
@@ -51,16 +91,18 @@ pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
             Err(error) => failed.push(unreadable(&path, &error)),
         }
     }
-    let Some(lake) = lake else { return Err(failed) };
-    let env = |name: &str| std::env::var(name).ok();
-    match compile(&root, &lake, &datasets, &env) {
-        Ok(lake) if failed.is_empty() => Ok(lake),
-        Ok(_) => Err(failed),
-        Err(found) => {
-            failed.extend(found.items().to_vec());
-            Err(failed)
-        }
-    }
+    (lake.map(|lake| Texts { root, lake, datasets }), failed)
+}
+
+/// The dataset files of the lake in `root`, in the order of their paths.
+///
+/// # Errors
+/// The folder that cannot be listed.
+pub fn dataset_paths(root: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let mut paths = Vec::new();
+    find_yaml(&root.join(DATASETS_FOLDER), &mut paths)?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {

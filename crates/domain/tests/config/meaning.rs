@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use lakegate_domain::config::{Report, schema};
 use lakegate_domain::exchange::Rule;
+use lakegate_domain::health::Rules;
 use lakegate_domain::model::{
-    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, Format, Header, Json, Kind, Mask,
-    Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep, WhpExchange,
+    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, ExpectRows, Format, Header, Json, Kind,
+    Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
+    WhpExchange,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -496,7 +498,10 @@ fn a_file_that_is_cut_anywhere_is_judged_and_shown() {
 fn keys_are_known_to_the_schema_in_their_order() {
     let schema = schema::lake();
     let keys: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["lake", "storage", "timezone", "teams", "memory", "batch", "feeds", "upkeep"]);
+    assert_eq!(
+        keys,
+        ["lake", "storage", "timezone", "teams", "memory", "batch", "feeds", "notify", "upkeep"]
+    );
 }
 
 #[test]
@@ -561,12 +566,13 @@ fn a_published_feed() {
     assert_eq!((feed.vehicle, feed.position), (None, None));
 
     let all = dataset(
-        "team: t\ntimezone: UTC\nstale_after: 5m\n\
+        "team: t\ntimezone: UTC\nstale_after: 5m\nexpect_rows: { within: 1h, at_least: 9 }\n\
          tables: { positions: { columns: { r: int, at: timestamp, v: string, lat: float, lon: float } }, other: }\n\
          publish: { name: city, table: positions, timezone: asia/kolkata, route: r, time: at, vehicle: v, \
          latitude: lat, longitude: lon }\n",
     );
-    assert_eq!(all.stale_after, Some(Duration::from_secs(300)));
+    let rows = ExpectRows { within: Duration::from_secs(3600), at_least: 9, at_most: None };
+    assert_eq!(all.watch, Rules { stale_after: Some(Duration::from_secs(300)), rows: Some(rows) });
     let feed = all.publish.clone().unwrap();
     assert_eq!(feed.name, "city");
     assert_eq!(feed.table, "positions");

@@ -156,6 +156,12 @@ impl Documents {
         self.read(found).map(Some).map_err(|e| within(e, member.as_deref()))
     }
 
+    /// Whether an error says that the last member holds no records; the walk
+    /// goes on behind it.
+    pub fn is_empty_member(&self, error: &Error) -> bool {
+        self.is_archive && self.any && error.code == Code::NoRecords
+    }
+
     /// The next member that is a document and is picked.
     fn next_member(&mut self) -> Result<Option<Found>> {
         while let Some(level) = self.levels.last_mut() {

@@ -107,7 +107,7 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
 }
 
 /// The first bytes as text, if they are.
-fn as_text(head: &[u8]) -> Option<Cow<'_, str>> {
+pub(super) fn as_text(head: &[u8]) -> Option<Cow<'_, str>> {
     match head {
         [0xFF, 0xFE, rest @ ..] => Some(UTF_16LE.decode_without_bom_handling(rest).0),
         [0xFE, 0xFF, rest @ ..] => Some(UTF_16BE.decode_without_bom_handling(rest).0),

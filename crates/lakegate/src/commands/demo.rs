@@ -81,16 +81,7 @@ impl engine::Observer for Silent {
 }
 
 pub fn demo(shell: &Shell, args: &Demo) -> Result<Exit> {
-    let dir = match &args.dir {
-        Some(dir) => absolute(dir)?,
-        None => free_folder()?,
-    };
-    if fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
-        return Err(Stop::Usage(format!(
-            "`{}` is not empty; name a new folder: lakegate demo DIR",
-            dir.display()
-        )));
-    }
+    let dir = new_folder(args.dir.as_deref())?;
     for (path, text) in [
         ("lake.yaml", LAKE),
         ("datasets/transit/positions.yaml", POSITIONS),
@@ -157,6 +148,21 @@ pub fn demo(shell: &Shell, args: &Demo) -> Result<Exit> {
          {lakegate} --lake {at} up                  keep loading what lands in {at}/landing"
     ))?;
     Ok(if exit == Exit::Findings { Exit::Done } else { exit })
+}
+
+/// The folder that was named, if there is nothing in it, or a temporary one.
+pub fn new_folder(named: Option<&Path>) -> Result<PathBuf> {
+    let dir = match named {
+        Some(dir) => absolute(dir)?,
+        None => free_folder()?,
+    };
+    if fs::read_dir(&dir).is_ok_and(|mut d| d.next().is_some()) {
+        return Err(Stop::Usage(format!(
+            "`{}` is not empty; name a new folder: lakegate demo DIR",
+            dir.display()
+        )));
+    }
+    Ok(dir)
 }
 
 fn free_folder() -> Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! `status`, `files`, `parked`, `tables`: what the lake holds and what waits.
 
-use lakegate_domain::TableName;
 use lakegate_domain::job::FileState;
+use lakegate_domain::{DatasetName, TableName};
 use lakegate_lake::output::{self, OutputFormat, TableOptions};
 use lakegate_lake::session::Session;
 use lakegate_state::{FileFilter, Filter};
@@ -12,11 +12,14 @@ use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Files, Parked, Tables};
 use crate::context::now;
 use crate::render;
+use crate::watch;
 
 pub fn status(shell: &Shell) -> Result<Exit> {
     let ctx = shell.context()?;
     let status = ctx.block(ctx.store.status())?;
     let strays = ctx.block(ctx.store.list_strays())?;
+    let stood = watch::look(&ctx, &watch::watch(&ctx)?)?;
+    let standing = |name: &DatasetName| stood.iter().find(|s| s.dataset == *name).map(|s| &s.standing);
     if shell.global.json {
         let datasets: Vec<_> = status
             .iter()
@@ -25,15 +28,23 @@ pub fn status(shell: &Shell) -> Result<Exit> {
                     s.counts.iter().map(|(state, n)| (state.name().to_string(), json!(n))).collect();
                 json!({ "dataset": s.dataset.to_string(), "files": counts,
                     "newest_commit_ms": s.newest_commit.map(|m| m.0),
-                    "lag_ms": s.oldest_queued.map(|m| now().0 - m.0) })
+                    "lag_ms": s.oldest_queued.map(|m| now().0 - m.0), "health": standing(&s.dataset) })
             })
             .collect();
         shell.print_json(&json!({ "lake": ctx.lake.name, "datasets": datasets, "strays": strays.len() }))?;
         return Ok(Exit::Done);
     }
     shell.say(format!("lake {} in {}", ctx.lake.name, ctx.lake.root.display()))?;
-    let mut list =
-        shell.list(&["dataset", ">committed", ">queued", ">parked", ">duplicates", "newest commit", "lag"]);
+    let mut list = shell.list(&[
+        "dataset",
+        ">committed",
+        ">queued",
+        ">parked",
+        ">duplicates",
+        "newest commit",
+        "lag",
+        "health",
+    ]);
     for d in &ctx.lake.datasets {
         let s = status.iter().find(|s| s.dataset == d.name);
         let n = |state: FileState| render::count(s.map_or(0, |s| s.count(state)));
@@ -48,9 +59,22 @@ pub fn status(shell: &Shell) -> Result<Exit> {
             s.and_then(|s| s.oldest_queued).map_or_else(String::new, |m| {
                 render::duration(std::time::Duration::from_millis((now().0 - m.0).max(0) as u64))
             }),
+            standing(&d.name).map_or_else(String::new, |s| s.state.name().to_string()),
         ]);
     }
     print_list(shell, &list)?;
+    for s in stood.iter().filter(|s| s.standing.is_unwell()) {
+        let standing = &s.standing;
+        let why = match (&standing.detail, standing.age_s) {
+            (Some(detail), _) => detail.clone(),
+            (None, Some(age)) => format!(
+                "its newest data are {} old",
+                render::duration(std::time::Duration::from_secs(age.unsigned_abs()))
+            ),
+            (None, None) => "it has no rows yet".to_string(),
+        };
+        shell.say(format!("{} is {}: {why}", s.dataset, standing.state.name()))?;
+    }
     if !strays.is_empty() {
         shell.say(format!(
             "{} no dataset takes: lakegate sql 'select * from system.strays'",

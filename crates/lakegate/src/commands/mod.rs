@@ -3,12 +3,16 @@
 
 mod change;
 mod demo;
+mod feed;
 mod fixtures;
+mod import;
 mod inspect;
 mod plan;
+mod poll;
 mod prove;
 mod run;
 mod serve;
+mod simulate;
 mod sql;
 mod start;
 mod trace;
@@ -18,13 +22,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lakegate_domain::config::{self, Diagnostics};
+use lakegate_domain::config::{self, Diagnostics, Texts};
+use lakegate_domain::draft::Refusal;
 use lakegate_domain::model::Lake;
 use lakegate_domain::{Code, DatasetName, Failure};
 use lakegate_land::{LakeLock, LockError};
 use tokio::runtime::Handle;
 
-use crate::cli::{Cli, Command, Exit, Global};
+use crate::cli::{Cli, Command, Exit, Feed, Global, Import};
 use crate::context::Context;
 use crate::render;
 
@@ -38,6 +43,8 @@ pub enum Stop {
     Usage(String),
     /// A statement failed; the message says what to do.
     Query(String),
+    /// What was asked for cannot be done.
+    Refused(Refusal),
     /// Another process has the lake.
     Busy(String),
     /// The reader of our output went away: nothing more to say.
@@ -47,6 +54,12 @@ pub enum Stop {
 impl From<Failure> for Stop {
     fn from(f: Failure) -> Self {
         Stop::Failed(f)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
     }
 }
 
@@ -99,6 +112,19 @@ impl Shell {
     /// Compiles the lake's configuration.
     pub fn lake(&self) -> Result<Lake> {
         config::load(&self.root()?).map_err(|d| Stop::Configuration(Box::new(d)))
+    }
+
+    /// The lake's configuration, and the text that it was compiled from.
+    pub fn lake_and_texts(&self) -> Result<(Lake, Texts)> {
+        let (texts, failed) = config::read(&self.root()?);
+        match texts {
+            Some(texts) if failed.is_empty() => {
+                let lake = texts.compile().map_err(|d| Stop::Configuration(Box::new(d)))?;
+                Ok((lake, texts))
+            }
+            // Whatever else is wrong is said as well.
+            _ => Err(self.lake().err().unwrap_or_else(|| Stop::Configuration(Box::new(failed)))),
+        }
     }
 
     /// The lake's folder, absolute.
@@ -195,6 +221,7 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Plan(a) => plan::plan(&shell, &a),
         Command::Run(a) => run::run(&shell, &a),
         Command::Up(a) => run::up(&shell, &a),
+        Command::Poll(a) => poll::poll(&shell, &a),
         Command::Serve(a) => serve::serve(&shell, &a),
         Command::Sql(a) => sql::sql(&shell, &a),
         Command::Status => inspect::status(&shell),
@@ -207,7 +234,11 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Maintain(a) => change::maintain(&shell, &a),
         Command::Prove(a) => prove::prove(&shell, &a),
         Command::Test(a) => fixtures::test(&shell, &a),
+        Command::Demo(a) if a.feeds => simulate::demo(&shell, &a),
         Command::Demo(a) => demo::demo(&shell, &a),
+        Command::Simulate(a) => simulate::simulate(&shell, &a),
+        Command::Feed(Feed::Add(a)) => feed::add(&shell, &a),
+        Command::Import(Import::Busobservatory(a)) => import::busobservatory(&shell, &a),
     };
     match result {
         Ok(exit) => exit,
@@ -227,6 +258,11 @@ fn tell(shell: &Shell, stop: Stop) -> Exit {
         Stop::Query(m) => {
             (Exit::Failed, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
         }
+        Stop::Refused(Refusal { message, help, is_usage }) => (
+            if is_usage { Exit::Usage } else { Exit::Failed },
+            format!("error: {message}\n  help: {help}"),
+            serde_json::json!({ "error": { "message": message, "help": help } }),
+        ),
         Stop::Usage(m) => {
             (Exit::Usage, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
         }

@@ -11,13 +11,14 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::{Code, Failure};
 use lakegate_land::{Nudge, Watcher};
 
-use super::{LOADING, Observer, POLLING, TAKING, pause};
+use super::{LOADING, Observer, POLLING, TAKING, WATCHING, pause};
 use crate::context::Context;
 use crate::intake::{Intake, Round, landing_folders};
 use crate::mishap::caught;
 use crate::polling;
 use crate::reconcile::{self, Kinds};
 use crate::replay;
+use crate::watch;
 use crate::worker::Worker;
 
 /// How often zones are listed even though no event came.
@@ -134,6 +135,14 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &(dyn Fn(&str) + Sync)) 
                 let warn = |sentence: String| warnings.say(&sentence);
                 // It ends by itself where there is no feed, or at a failure.
                 if trouble.outlive(ctx, POLLING, || polling::keep_polling(ctx, warn)).is_some() {
+                    return;
+                }
+            }
+        });
+        scope.spawn(move || {
+            let mut trouble = Trouble::new(warnings);
+            while !ctx.stopping() {
+                if trouble.outlive(ctx, WATCHING, || watch::keep_watching(ctx)).is_some() {
                     return;
                 }
             }

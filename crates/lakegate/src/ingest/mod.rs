@@ -30,10 +30,9 @@ use lakegate_lake::files::without_rows_of;
 use lakegate_lake::layout::FILE_ID;
 use lakegate_lake::log::{AddFile, Commit, TableLog, table_folder};
 use lakegate_lake::sink::{Sink, SinkOptions};
-use lakegate_state::{CommitRecord, ExpectationResult, Job, Outcome, TableRows};
+use lakegate_state::{CommitRecord, ExpectationResult, Job, Millis, Outcome, TableRows};
 use serde_json::json;
 
-use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use outcome::FileOut;
@@ -115,9 +114,6 @@ pub fn ingest(
     desk: &Desk<'_>,
     done: &mut Done,
 ) -> Result<(), Setback> {
-    if tables.iter_mut().next().is_none() {
-        abreast::check(ctx, &dataset.name)?;
-    }
     let mut left = jobs;
     // Once a commit failed by the fault of some file, each file goes alone.
     let mut alone = false;
@@ -145,6 +141,14 @@ pub fn ingest(
             continue;
         }
         let jobs: Vec<Job> = prepared.files.iter().map(|(job, _)| job.clone()).collect();
+        let newest: Vec<Option<Millis>> = match dataset.feed {
+            Some(_) => prepared
+                .files
+                .iter()
+                .map(|(_, f)| f.newest_ms(dataset.publish.as_ref()).map(Millis))
+                .collect(),
+            None => Vec::new(),
+        };
         let mut now_done = Done { outcomes: outcomes(dataset, &prepared.files), ..Done::default() };
         match commit(ctx, dataset, tables, lane, prepared) {
             Ok(commits) => now_done.commits = commits,
@@ -166,8 +170,8 @@ pub fn ingest(
         (desk.finish)(&now_done)?;
         ctx.failpoints.pass(failpoint::FINISHED);
         if dataset.feed.is_some() {
-            for (job, outcome) in jobs.iter().zip(&now_done.outcomes) {
-                ctx.block(ctx.store.poll_ingested(&dataset.name, &job.path, outcome.n_read, None))?;
+            for ((job, outcome), newest) in jobs.iter().zip(&now_done.outcomes).zip(newest) {
+                ctx.block(ctx.store.poll_ingested(&dataset.name, &job.path, outcome.n_read, newest))?;
             }
         }
         done.outcomes.extend(now_done.outcomes);

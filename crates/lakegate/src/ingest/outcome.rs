@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
+use lakegate_domain::model::Publish;
 use lakegate_format::stats::ColumnStats;
 use lakegate_lake::expect::Finding;
 
@@ -48,6 +49,17 @@ pub struct FileOut {
 }
 
 impl FileOut {
+    /// The newest time in the file, milliseconds since 1970: of the column by
+    /// which it is published, else of the columns that are called `timestamp`.
+    pub fn newest_ms(&self, publish: Option<&Publish>) -> Option<i64> {
+        let of = |table: &TableOut, column: &str| table.stats.get(column)?.newest_us();
+        let newest = match publish {
+            Some(publish) => self.tables.get(&publish.table).and_then(|t| of(t, &publish.time)),
+            None => self.tables.values().filter_map(|t| of(t, "timestamp")).max(),
+        };
+        newest.map(|us| us.div_euclid(1000))
+    }
+
     pub fn n_read(&self) -> u64 {
         self.tables.values().map(|t| t.counts.n_read).sum()
     }

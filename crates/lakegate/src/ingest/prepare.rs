@@ -99,7 +99,9 @@ impl Env<'_> {
             return Err(self.empty("the file is empty: it has no bytes at all"));
         }
         let name = job.path.rsplit('/').next().unwrap_or(&job.path);
-        Ok(open::open(source, name, &self.dataset.read, self.spill)?)
+        let reader = open::open(source, name, &self.dataset.read, self.spill)?;
+        // An empty member is no reason to pass over the others.
+        Ok(if self.dataset.empty == Empty::Accept { reader.skip_empty_members() } else { reader })
     }
 }
 

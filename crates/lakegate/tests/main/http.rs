@@ -163,6 +163,11 @@ impl Events {
 }
 
 impl Answer {
+    pub fn says(&self, part: &str) {
+        let text = String::from_utf8_lossy(&self.body);
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());

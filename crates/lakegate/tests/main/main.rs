@@ -1,6 +1,7 @@
 //! End-to-end tests: they drive the binary, and read tables through
 //! `lakegate sql`, as people do. One test binary, so that there is one link.
 
+mod adding;
 mod bad_input;
 mod columns;
 mod crash;
@@ -8,10 +9,13 @@ mod feeds;
 mod http;
 mod lake;
 mod landing;
+mod observatory;
 mod properties;
 mod real_data;
+mod reload;
 mod repair;
 mod rules;
 mod serve;
 mod shell;
 mod soak;
+mod surprises;

@@ -23,7 +23,7 @@ use super::secrets::Secrets;
 use super::spool::Spool;
 
 /// Says who asks, so that the people behind a feed know whom to talk to.
-const USER_AGENT: &str = concat!("lakegate/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("lakegate/", env!("CARGO_PKG_VERSION"));
 
 /// What all feeds share to ask.
 pub(super) struct Client {

@@ -90,7 +90,7 @@ impl Poller {
             is_last: true,
         };
         let (of, env, root) = (feed.clone(), self.env.clone(), self.root.clone());
-        let opened = spawn_blocking(move || Secrets::open(&of, &env, &root)).await;
+        let opened = spawn_blocking(move || Secrets::open(&of.texts(), &env, &root)).await;
         match opened.unwrap_or_else(|e| Err(format!("lakegate made a mistake: {e}; please report it"))) {
             Ok(secrets) => {
                 task.secrets = secrets;

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lakegate_domain::config::Secret;
-use lakegate_domain::feed::Feed;
-use lakegate_domain::feed::encoded;
+use lakegate_domain::feed::{Template, encoded};
 
 /// Gives the value of an environment variable.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -23,14 +22,14 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Resolves every reference of a feed. Files are relative to the lake's
+    /// Resolves every reference of some texts. Files are relative to the lake's
     /// folder. This reads files.
     ///
     /// # Errors
     /// A sentence that names the reference and what to do.
-    pub(super) fn open(feed: &Feed, env: &Environment, root: &Path) -> Result<Self, String> {
+    pub(super) fn open(texts: &[&Template], env: &Environment, root: &Path) -> Result<Self, String> {
         let mut secrets = Secrets::default();
-        for reference in feed.texts().into_iter().flat_map(|text| text.secrets()) {
+        for reference in texts.iter().flat_map(|text| text.secrets()) {
             let written = reference.to_string();
             if secrets.values.contains_key(&written) {
                 continue;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use lakegate_domain::job::FileState;
 use lakegate_state::FileFilter;
@@ -41,6 +41,15 @@ pub struct Overview {
     pub rows_24h: u64,
 }
 
+/// A poll that failed, as it is told.
+#[derive(Debug, Serialize)]
+pub struct PollFailure {
+    pub at: Option<Timestamp>,
+    pub item: Option<String>,
+    pub status: Option<u16>,
+    pub message: String,
+}
+
 /// A file that waits for a person.
 #[derive(Debug, Serialize)]
 pub struct Failure {
@@ -55,13 +64,16 @@ pub struct Details {
     pub overview: Overview,
     pub gaps: Vec<Gap>,
     pub failures: Vec<Failure>,
+    /// The last polls that failed, the newest first; none where feeds alone are
+    /// served: they tell of the agency's addresses.
+    pub failed_polls: Vec<PollFailure>,
     /// Columns with their types, units and descriptions, as JSON objects.
     pub columns: Vec<Map<String, Value>>,
     pub newest: Option<Arc<Newest>>,
 }
 
 impl Overview {
-    pub async fn of(app: &App, feed: &Arc<Feed>, now: Timestamp) -> Self {
+    pub async fn of(app: &App, feed: &Arc<Feed>, now: Timestamp) -> Result<Self> {
         let mut opened = feed.open(&app.session).await;
         let mut activity = Arc::default();
         if let Ok(Some(found)) = &opened {
@@ -70,16 +82,16 @@ impl Overview {
                 Err(problem) => opened = Err(problem),
             }
         }
-        let standing = Standing::of_feed(feed, &opened, now);
+        let standing = Standing::of_feed(feed, &opened, app.store.as_ref(), now).await?;
         let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-        Self {
+        Ok(Self {
             days: activity.days(&feed.zone),
             rows_24h: activity.rows_since(since),
             standing,
             opened: opened.ok().flatten(),
             activity,
             feed: feed.clone(),
-        }
+        })
     }
 
     fn to_json(&self) -> Map<String, Value> {
@@ -107,7 +119,7 @@ pub async fn list(State(app): State<Arc<App>>, asked: Asked) -> Result<Response>
     let format = choose(params.get("format"), ending, &asked.headers, OFFERED)?;
     let now = Timestamp::now();
     let looks: Vec<_> = app.feeds.iter().map(|feed| Overview::of(&app, feed, now)).collect();
-    let all: Vec<Overview> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let all: Vec<Overview> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     Ok(match format {
         Format::Html => pages::feeds::list(&app, &all),
         Format::Csv => sheet::text(format, Sheet::of(all.iter().map(Overview::to_json)).to_csv()),
@@ -131,8 +143,8 @@ pub async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, asked: A
 impl Details {
     pub async fn of(app: &App, feed: &Arc<Feed>) -> Result<Self> {
         let now = Timestamp::now();
-        let overview = Overview::of(app, feed, now).await;
-        let quiet = feed.stale_after;
+        let overview = Overview::of(app, feed, now).await?;
+        let quiet = feed.rules.stale_after;
         let gaps = overview.activity.gaps(quiet, now, MOST_GAPS);
         let mut columns = Vec::new();
         let mut newest = None;
@@ -142,7 +154,8 @@ impl Details {
                 newest = Some(feed.live.newest(feed, opened).await?);
             }
         }
-        Ok(Self { gaps, failures: failures(app, feed).await?, columns, newest, overview })
+        let failures = failures(app, feed).await?;
+        Ok(Self { gaps, failures, failed_polls: failed_polls(app, feed).await?, columns, newest, overview })
     }
 
     fn to_json(&self) -> Value {
@@ -162,6 +175,7 @@ impl Details {
         map.insert("days".into(), json!(self.overview.days));
         map.insert("gaps".into(), json!(self.gaps));
         map.insert("failures".into(), json!(self.failures));
+        map.insert("failed_polls".into(), json!(self.failed_polls));
         let base = format!("/feeds/{}", feed.name());
         map.insert(
             "links".into(),
@@ -206,6 +220,20 @@ async fn failures(app: &App, feed: &Feed) -> Result<Vec<Failure>> {
             file: f.path,
             code: f.code.map(|c| c.id().to_string()),
             message: f.message,
+        })
+        .collect())
+}
+
+async fn failed_polls(app: &App, feed: &Feed) -> Result<Vec<PollFailure>> {
+    let Some(store) = app.store.as_ref().filter(|_| !app.settings.feeds_only) else { return Ok(Vec::new()) };
+    let failed = store.failed_polls(&feed.dataset, MOST_FAILURES).await.map_err(ledger)?;
+    Ok(failed
+        .into_iter()
+        .map(|f| PollFailure {
+            at: Timestamp::from_millisecond(f.started_at.0).ok(),
+            item: f.item,
+            status: f.status,
+            message: f.error,
         })
         .collect())
 }

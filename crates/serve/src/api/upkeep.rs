@@ -8,10 +8,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
+use lakegate_domain::health::State as Health;
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, Asked};
-use crate::health::{Standing, ledger};
+use crate::health::{self, Standing, Stood, ledger};
 use crate::metrics::Text;
 use crate::pages;
 use crate::params::Params;
@@ -24,22 +25,10 @@ pub async fn home() -> Redirect {
     Redirect::to("/feeds")
 }
 
-/// Everything that has a standing: feeds by their names, other datasets by theirs.
-async fn standings(app: &App) -> Result<Vec<(&'static str, String, Standing)>> {
-    let now = Timestamp::now();
-    let mut all = Vec::new();
-    for feed in &app.feeds {
-        let opened = feed.open(&app.session).await;
-        all.push(("feed", feed.name().to_string(), Standing::of_feed(feed, &opened, now)));
-    }
-    // What is not published is shown where all tables are.
-    if let Some(store) = app.store.as_ref().filter(|_| !app.settings.feeds_only) {
-        let watched = app.lake.datasets.iter().filter(|d| d.stale_after.is_some() && d.publish.is_none());
-        for dataset in watched {
-            let standing = Standing::of_dataset(&dataset.name, dataset.stale_after, store, now).await?;
-            all.push(("dataset", dataset.name.to_string(), standing));
-        }
-    }
+/// What has a standing here: what is not published is shown where all tables are.
+async fn standings(app: &App) -> Result<Vec<Stood>> {
+    let mut all = health::standings(&app.feeds, &app.lake, &app.session, app.store.as_ref()).await?;
+    all.retain(|s| s.feed.is_some() || !app.settings.feeds_only);
     Ok(all)
 }
 
@@ -49,24 +38,30 @@ pub async fn health(State(app): State<Arc<App>>, asked: Asked) -> Result<Respons
     let (_, ending) = split_ending(&asked.path);
     let format = choose(params.get("format"), ending, &asked.headers, &[Format::Json, Format::Html])?;
     let all = standings(&app).await?;
-    let is_unwell = all.iter().any(|(_, _, s)| s.is_unwell());
+    let is_unwell = all.iter().any(|s| s.standing.is_unwell());
     let status = if is_unwell { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mut response = if format == Format::Html {
         pages::health(&app, &all)
     } else {
         let of = |kind: &str| -> Vec<Value> {
-            let mine = all.iter().filter(|(k, _, _)| *k == kind);
-            mine.map(|(_, name, standing)| {
-                let mut map = Map::from_iter([("name".to_string(), name.as_str().into())]);
-                if let Ok(Value::Object(rest)) = serde_json::to_value(standing) {
+            let mine = all.iter().filter(|s| s.kind() == kind);
+            mine.map(|stood| {
+                let mut map = Map::from_iter([("name".to_string(), stood.name().into())]);
+                if let Ok(Value::Object(rest)) = serde_json::to_value(&stood.standing) {
                     map.extend(rest);
                 }
                 Value::Object(map)
             })
             .collect()
         };
+        // Names of files and datasets are not for everybody.
+        let kept = app.kept().map(|why| if app.settings.feeds_only { String::new() } else { why });
+        let configuration = match kept {
+            Some(errors) => json!({ "state": "outdated", "errors": errors }),
+            None => json!({ "state": "current" }),
+        };
         sheet::json(&json!({ "status": if is_unwell { "unwell" } else { "ok" }, "lake": app.lake.name,
-            "version": env!("CARGO_PKG_VERSION"), "feeds": of("feed"), "datasets": of("dataset") }))
+            "version": env!("CARGO_PKG_VERSION"), "configuration": configuration, "feeds": of("feed"), "datasets": of("dataset") }))
     };
     *response.status_mut() = status;
     Ok(response)
@@ -84,22 +79,33 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response> {
     text.value("lakegate_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let all = standings(&app).await?;
     type Figure = fn(&Standing) -> Option<f64>;
-    let figures: [(&str, &str, Figure); 5] = [
-        ("unwell", "1 where it is stale, broken, or empty though it should not be.", |s| {
-            Some(f64::from(u8::from(s.is_unwell())))
-        }),
+    let figures: [(&str, &str, Figure); 6] = [
+        ("unwell", "1 where somebody should look at it.", |s| Some(f64::from(u8::from(s.is_unwell())))),
         ("newest_timestamp_seconds", "Its newest time, seconds since 1970.", |s| {
             s.newest.map(|t| t.as_second() as f64)
         }),
         ("age_seconds", "Age of its newest data.", |s| s.age_s.map(|n| n as f64)),
         ("stale_after_seconds", "Age from which on it is stale.", |s| s.stale_after_s.map(|n| n as f64)),
         ("rows", "Rows in its table.", |s| s.rows.map(|n| n as f64)),
+        ("rows_within", "Rows that came within the time of `expect_rows`.", |s| {
+            s.rows_within.map(|n| n as f64)
+        }),
     ];
     for kind in ["feed", "dataset"] {
-        let mine: Vec<_> = all.iter().filter(|(k, _, _)| *k == kind).collect();
+        let mine: Vec<_> = all.iter().filter(|s| s.kind() == kind).map(|s| (s.name(), &s.standing)).collect();
+        if !mine.is_empty() {
+            let name = format!("lakegate_{kind}_state");
+            text.begin(&name, "gauge", "1 for the state that it is in.");
+            for (of, standing) in &mine {
+                for state in Health::ALL {
+                    let labels = [(kind, of.as_str()), ("state", state.name())];
+                    text.value(&name, &labels, f64::from(u8::from(standing.state == state)));
+                }
+            }
+        }
         for (name, help, figure) in figures {
             let name = format!("lakegate_{kind}_{name}");
-            let values: Vec<_> = mine.iter().filter_map(|(_, n, s)| Some((n, figure(s)?))).collect();
+            let values: Vec<_> = mine.iter().filter_map(|(n, s)| Some((n, figure(s)?))).collect();
             if !values.is_empty() {
                 text.begin(&name, "gauge", help);
                 values.iter().for_each(|(of, value)| text.value(&name, &[(kind, of)], *value));

@@ -3,8 +3,10 @@
 use super::Html;
 use crate::activity::Day;
 
-/// Rows a day as a line, for a cell of a table.
+/// Rows a day as small bars, for a cell of a table.
 pub fn sparkline(html: &mut Html, days: &[Day]) {
+    /// Few days are no wider than these.
+    const MOST_NARROW: usize = 14;
     const WIDTH: f64 = 120.0;
     const HEIGHT: f64 = 24.0;
     let most = days.iter().map(|d| d.rows).max().unwrap_or(0);
@@ -16,16 +18,21 @@ pub fn sparkline(html: &mut Html, days: &[Day]) {
         "svg",
         &[("class", "spark"), ("viewBox", "0 0 120 24"), ("role", "img"), ("aria-label", &label)],
     );
-    let step = WIDTH / (days.len().max(2) - 1) as f64;
-    let points: Vec<String> = days
-        .iter()
-        .enumerate()
-        .map(|(i, d)| {
-            let y = HEIGHT - 2.0 - (HEIGHT - 4.0) * d.rows as f64 / most.max(1) as f64;
-            format!("{:.1},{y:.1}", i as f64 * step)
-        })
-        .collect();
-    html.open("polyline", &[("points", &points.join(" "))]).close("polyline").close("svg");
+    let step = WIDTH / days.len().max(MOST_NARROW) as f64;
+    for (i, day) in days.iter().enumerate() {
+        let height = if day.rows == 0 { 0.0 } else { (HEIGHT * day.rows as f64 / most as f64).max(1.0) };
+        html.open(
+            "rect",
+            &[
+                ("x", &format!("{:.1}", i as f64 * step)),
+                ("y", &format!("{:.1}", HEIGHT - height)),
+                ("width", &format!("{:.1}", step - 1.0)),
+                ("height", &format!("{height:.1}")),
+            ],
+        );
+        html.close("rect");
+    }
+    html.close("svg");
 }
 
 /// Rows a day as bars, each with its figure.
@@ -35,7 +42,7 @@ pub fn bars(html: &mut Html, days: &[Day]) {
     let most = days.iter().map(|d| d.rows).max().unwrap_or(0).max(1);
     let label = match (days.first(), days.last()) {
         (Some(first), Some(last)) => {
-            format!("Rows a day from {} to {}, at most {most}; the figures are below", first.day, last.day)
+            format!("Rows a day from {} to {}, at most {most}", first.day, last.day)
         }
         _ => "No rows".to_string(),
     };
@@ -64,7 +71,7 @@ pub fn bars(html: &mut Html, days: &[Day]) {
         );
         html.element("title", &[], &format!("{}: {} rows", day.day, day.rows)).close("rect");
     }
-    html.close("svg");
+    html.close("svg").element("p", &[("class", "note")], &label);
 }
 
 /// A place on the globe, in degrees, and what is there.

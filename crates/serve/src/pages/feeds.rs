@@ -7,6 +7,7 @@ use axum::response::Response;
 use datafusion::execution::SendableRecordBatchStream;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use lakegate_domain::model::ExpectRows;
 use lakegate_lake::output;
 use serde_json::Value;
 
@@ -33,6 +34,9 @@ pub fn list(app: &App, all: &[Overview]) -> Response {
     let now = Timestamp::now();
     let mut html = Html::default();
     forms(&mut html, "/feeds");
+    if app.admin.is_some() {
+        html.open("p", &[]).link("/feeds/new", "Add a feed").close("p");
+    }
     if all.is_empty() {
         html.element(
             "p",
@@ -89,6 +93,8 @@ pub fn one(app: &App, details: &Details) -> Response {
         ("Newest row", newest),
         ("Table changed", committed),
         ("Stale after", standing.stale_after_s.map(|s| super::age(s as i64))),
+        ("Rows expected", feed.rules.rows.map(expected)),
+        ("Rows that came in that time", standing.rows_within.map(grouped)),
         ("Rows", standing.rows.map(grouped)),
         ("Rows in 24 hours", Some(grouped(overview.rows_24h))),
         ("Zone of its hours", Some(feed.publish.timezone.clone())),
@@ -107,9 +113,17 @@ pub fn one(app: &App, details: &Details) -> Response {
     positions(&mut html, details, feed);
     days(&mut html, overview);
     gaps(&mut html, details, feed);
-    failures(&mut html, details);
+    failures(&mut html, details, feed);
     columns(&mut html, details);
     page(app, feed.name(), &[("/feeds", "Feeds")], html)
+}
+
+fn expected(rows: ExpectRows) -> String {
+    let time = super::age(rows.within.as_secs() as i64);
+    match rows.at_most {
+        Some(most) => format!("{} to {} in {time}", grouped(rows.at_least), grouped(most)),
+        None => format!("{} or more in {time}", grouped(rows.at_least)),
+    }
 }
 
 fn positions(html: &mut Html, details: &Details, feed: &Feed) {
@@ -196,12 +210,28 @@ fn gaps(html: &mut Html, details: &Details, feed: &Feed) {
     html.close("tbody").close("table");
 }
 
-fn failures(html: &mut Html, details: &Details) {
+fn failures(html: &mut Html, details: &Details, feed: &Feed) {
     html.element("h2", &[], "Last failures");
     if details.failures.is_empty() {
         html.element("p", &[], "No file waits for a person.");
+    } else {
+        parked(html, details);
+    }
+    if details.failed_polls.is_empty() {
         return;
     }
+    html.open("table", &[]).element("caption", &[], "Polls that failed, newest first");
+    html.head(&["At", "Item", "Status", "What happened"]);
+    for failed in &details.failed_polls {
+        html.open("tr", &[]).element("td", &[], &failed.at.map_or_else(String::new, |t| local(t, feed)));
+        html.element("td", &[], failed.item.as_deref().unwrap_or_default());
+        html.element("td", &[], &failed.status.map_or_else(String::new, |s| s.to_string()));
+        html.element("td", &[], &failed.message).close("tr");
+    }
+    html.close("tbody").close("table");
+}
+
+fn parked(html: &mut Html, details: &Details) {
     html.open("table", &[]).element("caption", &[], "Files that wait for a person, newest first");
     html.head(&["Since", "File", "Code", "What happened"]);
     for failure in &details.failures {

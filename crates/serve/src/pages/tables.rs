@@ -47,8 +47,13 @@ pub async fn one(
     let shown = grid::shown(rows, of.limit).await?;
     let mut html = Html::default();
     alternatives(&mut html, forms);
-    let caption = if shown.is_cut { "A page of rows" } else { "The last page of rows" };
-    grid::table(&mut html, caption, &shown, |_, _| None);
+    let n = shown.rows.len();
+    let caption = match (shown.is_cut, n) {
+        (true, _) => format!("{n} rows, and there are more"),
+        (false, 1) => "1 row".to_string(),
+        (false, _) => format!("{n} rows, to the last"),
+    };
+    grid::table(&mut html, &caption, &shown, |_, _| None);
     html.open("nav", &[("aria-label", "Pages"), ("class", "pages")]);
     html.link(&format!("/tables/{}", segment(name)), "First page");
     if let Some(next) = shown.next_page(of) {

@@ -29,7 +29,7 @@ async fn a_newer_ledger_is_refused() {
     .unwrap();
     sqlx::Connection::close(conn).await.unwrap();
     let error = Store::open(ledger.path()).await.unwrap_err();
-    assert!(matches!(error, Error::NewerVersion { found: 77, known: 4, .. }), "{error:?}");
+    assert!(matches!(error, Error::NewerVersion { found: 77, known: 1..77, .. }), "{error:?}");
     let message = error.to_string();
     assert!(message.contains("newer lakegate") && message.contains("version is 77"), "{message}");
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, Role};
-use super::{Surroundings, declaration, feed, folder, meant, publish, read, refuse_system, tables};
+use super::{Surroundings, declaration, feed, folder, meant, publish, read, refuse_system, tables, watch};
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::{SourceText, Span};
 use crate::config::raw::DatasetFile;
 use crate::config::scalars::{self, Expression};
+use crate::health::Rules;
 use crate::ids::{DatasetName, NAME_BYTES, QUARANTINE_SUFFIX};
 use crate::model::{After, Dataset, Empty, Format, OnChange, Pattern, SameBytes, Scalar, VolumeGuard};
 
@@ -128,7 +129,10 @@ pub(super) fn compile(
         volume: volume(&keys),
         provenance,
         publish,
-        stale_after: keys.stale_after.get().map(|l| l.0),
+        watch: Rules {
+            stale_after: keys.stale_after.get().map(|l| l.0),
+            rows: keys.expect_rows.at().and_then(|at| watch::expect_rows(at, report)),
+        },
         name,
     };
     let takes_all = landing_is_right && keys.pattern.is_absent();

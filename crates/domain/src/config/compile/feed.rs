@@ -9,6 +9,7 @@ use crate::config::raw::{
     AuthKeys, Every, FeedKeys, FeedsKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated,
 };
 use crate::config::scalars::Lapse;
+use crate::draft::is_secret_name;
 use crate::feed::{
     Auth, CronError, Feed, Feeds, HostLimits, Links, List, Method, Paging, Path, Placeholder, Request,
     Schedule, Source, Template,
@@ -297,7 +298,7 @@ fn refuse_places(text: &At<Templated>, allowed: &[Placeholder], report: &mut Rep
 }
 
 /// An address that can be asked, or `None` and why not.
-fn address(
+pub(super) fn address(
     at: &At<Templated>,
     allowed: &[Placeholder],
     dataset: &str,
@@ -340,25 +341,7 @@ fn address(
 
 /// Reports a secret that is written out. A name alone tells what it holds.
 fn refuse_literal(name: &str, shown: &str, span: Span, dataset: &str, report: &mut Reporter) {
-    const SECRETS: [&str; 13] = [
-        "apikey",
-        "appid",
-        "auth",
-        "authorization",
-        "cookie",
-        "key",
-        "passwd",
-        "password",
-        "proxy_authorization",
-        "pwd",
-        "secret",
-        "token",
-        "signature",
-    ];
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    if SECRETS.contains(&name.as_str())
-        || ["_key", "_token", "_secret", "_password"].iter().any(|e| name.ends_with(e))
-    {
+    if is_secret_name(name) {
         report.error(
             span,
             format!("`{shown}` looks like a secret that is written out"),
@@ -380,7 +363,7 @@ fn request(keys: &FeedKeys, dataset: &str, report: &mut Reporter) -> Request {
     let timeout = lapse(&keys.timeout, Duration::from_millis(100), HOUR, DEFAULT_TIMEOUT, report);
     Request {
         method,
-        headers: headers(keys, dataset, report),
+        headers: sent_headers(&keys.headers, !keys.auth.is_absent(), dataset, report),
         query: query(keys, dataset, report),
         body,
         auth: auth(keys.auth.at(), report),
@@ -399,9 +382,15 @@ fn request(keys: &FeedKeys, dataset: &str, report: &mut Reporter) -> Request {
     }
 }
 
-fn headers(keys: &FeedKeys, dataset: &str, report: &mut Reporter) -> Vec<(String, Template)> {
+/// Headers that are sent; `has_auth` where something else already says who asks.
+pub(super) fn sent_headers(
+    given: &Slot<Named<Templated>>,
+    has_auth: bool,
+    dataset: &str,
+    report: &mut Reporter,
+) -> Vec<(String, Template)> {
     let mut headers: Vec<(String, Template)> = Vec::new();
-    for (name, slot) in keys.headers.get().into_iter().flat_map(|headers| &headers.0) {
+    for (name, slot) in given.get().into_iter().flat_map(|headers| &headers.0) {
         let lower = name.text.to_ascii_lowercase();
         let is_token = !lower.is_empty()
             && lower.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
@@ -413,7 +402,7 @@ fn headers(keys: &FeedKeys, dataset: &str, report: &mut Reporter) -> Vec<(String
             );
         } else if OWN_HEADERS.contains(&lower.as_str()) {
             report.error(name.span, format!("`{}` is set by lakegate itself", name.text), "remove it");
-        } else if lower == "authorization" && !keys.auth.is_absent() {
+        } else if lower == "authorization" && has_auth {
             report.error(name.span, "`Authorization` stands beside `auth`", "give one of them");
         } else if headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name.text)) {
             report.error(name.span, format!("`{}` is given twice", name.text), "give it once");

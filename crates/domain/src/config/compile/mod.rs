@@ -8,6 +8,7 @@ mod feed;
 mod publish;
 mod read;
 mod tables;
+mod watch;
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -151,6 +152,7 @@ fn lake_file(
         batch: batch(keys.batch.get(), report),
         upkeep: upkeep(keys.upkeep.get(), report),
         feeds: feed::lake(keys.feeds.get(), report),
+        webhook: watch::notify(keys.notify.get(), report),
         datasets: Vec::new(),
     };
     (lake, teams)

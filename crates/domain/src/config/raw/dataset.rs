@@ -64,6 +64,8 @@ keyed! {
         /// Age of the newest data from which on the dataset counts as stale; never where not
         /// given.
         stale_after = "stale_after": Lapse;
+        /// How many rows are to come within a time; any number where not given.
+        expect_rows = "expect_rows": ExpectRowsKeys;
         /// Whether rows carry `_file_id`, `_row` and `_loaded_at`; `true` where not given.
         provenance = "provenance": bool;
     }
@@ -89,6 +91,18 @@ keyed! {
         latitude = "latitude": String;
         /// Column of the longitude, degrees east.
         longitude = "longitude": String;
+    }
+}
+
+keyed! {
+    /// How many rows are to come within a time.
+    pub struct ExpectRowsKeys {
+        /// The time, up to now: `1h`.
+        within = "within": Lapse, required;
+        /// Fewer are too few.
+        at_least = "at_least": u64;
+        /// More are too many.
+        at_most = "at_most": u64;
     }
 }
 

@@ -1,6 +1,6 @@
 //! `lake.yaml`.
 
-use super::feed::HostKeys;
+use super::feed::{HostKeys, Templated};
 use crate::config::decode::{Many, Named, keyed};
 use crate::config::scalars::{Folder, Keeping, Lapse, Name, Size, Zone};
 
@@ -21,6 +21,8 @@ keyed! {
         batch = "batch": BatchKeys;
         /// What holds for all feeds.
         feeds = "feeds": FeedsKeys;
+        /// Who is told when a dataset becomes unwell, and when it is well again.
+        notify = "notify": NotifyKeys;
         /// What keeps tables small and tidy.
         upkeep = "upkeep": UpkeepKeys;
     }
@@ -66,5 +68,15 @@ keyed! {
         per_host = "per_host": HostKeys;
         /// What certain hosts are asked at most, by their names.
         hosts = "hosts": Named<HostKeys>;
+    }
+}
+
+keyed! {
+    /// Who is told when a dataset becomes unwell, and when it is well again.
+    pub struct NotifyKeys {
+        /// Address that a JSON message is sent to.
+        webhook = "webhook": Templated, required;
+        /// Headers that are sent with it.
+        headers = "headers": Named<Templated>;
     }
 }

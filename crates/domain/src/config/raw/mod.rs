@@ -10,10 +10,10 @@ mod lake;
 mod read;
 mod table;
 
-pub use dataset::{DatasetFile, PublishKeys};
+pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
-pub use lake::{BatchKeys, FeedsKeys, LakeFile, UpkeepKeys};
+pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
 pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,
