@@ -8,6 +8,7 @@
 pub mod config;
 pub mod dedupe;
 pub mod draft;
+pub mod exchange;
 pub mod failure;
 pub mod feed;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod model;
 pub mod route;
 pub mod token;
 pub mod transit;
+pub mod units;
 
 pub use dedupe::Dedupe;
 pub use failure::{Code, Failure};

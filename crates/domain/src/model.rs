@@ -11,10 +11,12 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::dedupe::Dedupe;
+use crate::exchange::Rule;
 use crate::feed::{Feed, Feeds, Template};
 use crate::health::Rules;
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
+use crate::units::Conversion;
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -292,6 +294,7 @@ pub enum Format {
     GtfsRt(GtfsRt),
     /// A transit feed that is a list of records.
     Records(Preset, Names),
+    WhpExchange(WhpExchange),
 }
 
 impl Format {
@@ -306,8 +309,17 @@ impl Format {
             Format::Xml(_) => "xml",
             Format::GtfsRt(_) => "gtfs_rt",
             Format::Records(preset, _) => preset.name(),
+            Format::WhpExchange(_) => "whp_exchange",
         }
     }
+}
+
+/// How WHP-Exchange files are read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WhpExchange {
+    pub encoding: Option<Encoding>,
+    /// Rules that a file may break and is read all the same.
+    pub accept: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -489,6 +501,8 @@ pub struct Column {
     /// IANA zone of a naive time, instead of the dataset's.
     pub timezone: Option<String>,
     pub unit: Option<String>,
+    /// From the unit of the input's values (`from_unit`) to `unit`.
+    pub conversion: Option<Conversion>,
     pub default: Option<Scalar>,
     pub description: Option<String>,
     pub valid_range: Option<(f64, f64)>,
@@ -506,6 +520,7 @@ impl Column {
             format: None,
             timezone: None,
             unit: None,
+            conversion: None,
             default: None,
             description: None,
             valid_range: None,

@@ -3,6 +3,7 @@
 //! What has no place is never lost: by the table's `evolve` rule it becomes a
 //! new column, goes to `_rescued` as JSON, or parks the file.
 
+mod measure;
 mod parse;
 mod rescue;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, Scalar};
 
+pub(crate) use measure::{first_step, second_step};
 pub(crate) use parse::{Parser, takes_blanks};
 pub(crate) use rescue::Rescue;
 pub use rescue::rescued_with;
@@ -81,6 +83,15 @@ pub struct Target {
 impl Target {
     pub fn declared(spec: Column, kind: Kind) -> Self {
         Self { spec, data_type: data_type(kind), declared: true }
+    }
+
+    /// A declared column without a type, whose input has values of `data_type`.
+    pub fn untyped(spec: Column, data_type: DataType) -> Self {
+        let data_type = match spec.conversion {
+            Some(_) => measure::type_of_measured(&data_type),
+            None => data_type,
+        };
+        Self { spec, data_type, declared: false }
     }
 
     pub fn inferred(source: &str, data_type: DataType) -> Self {
@@ -369,11 +380,11 @@ fn convert_column(
     rescue: &mut Rescue,
 ) -> Result<ArrayRef> {
     let Some(column) = column else { return missing(target, batch.n_rows) };
-    let to = &target.data_type;
+    let (first, conversion) = first_step(target);
     let missing = Missing {
-        nulls: Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), to.is_numeric()),
+        nulls: Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), first.is_numeric()),
         notation: batch.notation,
-        blanks: takes_blanks(to),
+        blanks: takes_blanks(&first),
     };
     let cells = &batch.columns[column];
     // JSON stays as it stands, quotes and all.
@@ -382,7 +393,7 @@ fn convert_column(
         Some(_) if keep_token => batch.get(*cell).map(Cow::Borrowed),
         text => text,
     };
-    let misfit = |row: usize| {
+    let mut misfit = |row: usize| {
         let raw = batch.get(cells[row]).unwrap_or_default();
         if plan.evolve == Evolve::Fixed {
             return Err(does_not_fit(target, first_row + row as u64, raw));
@@ -390,8 +401,26 @@ fn convert_column(
         put_cell(rescue, row, &batch.names[column], raw, batch.notation);
         Ok(())
     };
-    let array = Parser::new(plan, target).column(to, cells.len(), cells.iter().map(text), misfit)?;
+    let parser = Parser::new(plan, target);
+    let mut array = parser.column(&first, cells.len(), cells.iter().map(text), &mut misfit)?;
+    if let Some(conversion) = conversion {
+        let mut misfits = vec![false; array.len()];
+        array = second_step(&parser, conversion, &array, &target.data_type, &mut misfits)?;
+        for row in (0..misfits.len()).filter(|&row| misfits[row]) {
+            misfit(row)?;
+        }
+        array = without_misfits(array, misfits)?;
+    }
     fill_default(target, array)
+}
+
+/// Makes nulls of what did not fit.
+pub(crate) fn without_misfits(array: ArrayRef, misfits: Vec<bool>) -> Result<ArrayRef> {
+    if !misfits.contains(&true) {
+        return Ok(array);
+    }
+    arrow::compute::nullif(&array, &BooleanArray::from(misfits))
+        .map_err(|e| Error::new(Code::Bug, e.to_string()))
 }
 
 /// Puts the default where a value is missing.

@@ -596,7 +596,7 @@ impl TableState {
                 (None, None) => continue,
             };
             let mut target = match declared {
-                Some(spec) => Target { spec, data_type, declared: false },
+                Some(spec) => Target::untyped(spec, data_type),
                 None => Target::inferred(&name, data_type),
             };
             if kind == Some(Kind::Json) {

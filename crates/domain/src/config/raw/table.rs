@@ -76,8 +76,11 @@ keyed! {
         format = "format": String;
         /// IANA zone of a naive time, instead of the dataset's.
         timezone = "timezone": Zone;
-        /// Unit of its values, kept with the column.
-        unit = "unit": String;
+        /// Unit of its values in the table, kept with the column.
+        unit = "unit": Spelled;
+        /// Unit that the input's values are in; they are converted to `unit`. Units as
+        /// UDUNITS writes them: `mbar`, `m s-1`, `degF`, `umol/kg`.
+        from_unit = "from_unit": Spelled;
         /// What stands where the file has no such column.
         default = "default": Scalar;
         /// What it is, for people.
