@@ -617,6 +617,9 @@ pub struct Demo {
 
 /// Simulates what a lake polls.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate simulate feeds")]
 pub struct Simulate {
     #[command(subcommand)]
     pub what: Simulated,
