@@ -328,7 +328,7 @@ fn scalar(text: &str) -> String {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-()".contains(&b))
         && text.bytes().any(|b| b.is_ascii_alphabetic())
         // What may be taken for a number, `1e5` or `0x1f`, is quoted as well.
-        && !(text.starts_with(|c: char| c.is_ascii_digit()) && !is_lapse(text))
+        && (!text.starts_with(|c: char| c.is_ascii_digit()) || is_lapse(text))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
     if is_plain {
         return text.to_string();
@@ -342,7 +342,7 @@ fn scalar(text: &str) -> String {
 
 /// `30s`, `10m`: digits and one letter that makes no number of them.
 fn is_lapse(text: &str) -> bool {
-    let digits = text.trim_end_matches(|c: char| matches!(c, 's' | 'm' | 'h' | 'd'));
+    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
     digits.len() + 1 == text.len() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
