@@ -88,7 +88,7 @@ codes! {
     BadName = "LG306", "two columns become the same column of the table",
         "map one of them to another name with `columns: { name: { from: … } }`, then redrive";
     Transform = "LG401", "the transform failed",
-        "try the statement with `lakegate plan`, mend it, then redrive";
+        "mend the statement in the dataset's file, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",
         "mend the expectation, then redrive";
     TooManyKeys = "LG403", "a `unique` expectation has more keys in one file than memory holds",
@@ -102,7 +102,7 @@ codes! {
     DiskFull = "LG601", "no space left",
         "make room; the work goes on by itself";
     Storage = "LG602", "the storage failed",
-        "look at the message; the work is tried again by itself, then parked";
+        "see that the place in the message is there and that the user who runs lakegate may use it; a file in work is tried again, then parked";
     Conflict = "LG603", "another writer committed first",
         "nothing: the work is tried again by itself";
     TableDamaged = "LG604", "the table cannot be used",

@@ -18,11 +18,14 @@ mod yaml;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Diagnostics, Report, SourceText, Span};
 pub use secret::Secret;
 
+use self::decode::Reporter;
+use self::yaml::{Content, Node};
 use crate::model::Lake;
 
 /// Name of the file that makes a folder a lake.
@@ -34,26 +37,9 @@ pub const DATASETS_FOLDER: &str = "datasets";
 /// process's environment.
 pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
-    let mut failed = Diagnostics::default();
-    let lake = read_lake(&root).map_err(|d| failed.push(d)).ok();
-    let mut paths = Vec::new();
-    if let Err((folder, error)) = find_yaml(&root.join(DATASETS_FOLDER), &mut paths) {
-        failed.push(unreadable(&folder, &error));
-    }
-    paths.sort();
-    let mut datasets = Vec::new();
-    for path in paths {
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let shown = path.strip_prefix(&root).unwrap_or(&path);
-                datasets.push(SourceText::new(shown, text));
-            }
-            Err(error) => failed.push(unreadable(&path, &error)),
-        }
-    }
+    let (lake, datasets, mut failed) = texts(&root);
     let Some(lake) = lake else { return Err(failed) };
-    let env = |name: &str| std::env::var(name).ok();
-    match compile(&root, &lake, &datasets, &env) {
+    match compile(&root, &lake, &datasets, &environment) {
         Ok(lake) if failed.is_empty() => Ok(lake),
         Ok(_) => Err(failed),
         Err(found) => {
@@ -63,11 +49,75 @@ pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
     }
 }
 
+/// As [`load`], for those who look at what was loaded before: a dataset's file
+/// that has errors is left out, and what is wrong with it is told beside the lake.
+///
+/// # Errors
+///
+/// What is wrong with `lake.yaml` itself, and with all else.
+pub fn load_sound(root: &Path) -> Result<(Lake, Diagnostics), Diagnostics> {
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+    let (lake, mut datasets, mut failed) = texts(&root);
+    let Some(lake) = lake else { return Err(failed) };
+    loop {
+        let found = match compile(&root, &lake, &datasets, &environment) {
+            Ok(lake) => return Ok((lake, failed)),
+            Err(found) => found,
+        };
+        let n = datasets.len();
+        datasets.retain(|d| !found.items().iter().any(|f| f.path() == Some(&d.path)));
+        failed.extend(found.items().to_vec());
+        if datasets.len() == n {
+            return Err(failed);
+        }
+    }
+}
+
+/// Where a file's text gives one of its keys a value, for findings that are made
+/// when it is compiled already.
+pub fn place_of(source: &Arc<SourceText>, key: &str, value: &str) -> Option<Span> {
+    fn find(node: &Node, key: &str, value: &str) -> Option<Span> {
+        match &node.content {
+            Content::Scalar(_) => None,
+            Content::List(items) => items.iter().find_map(|n| find(n, key, value)),
+            Content::Map(entries) => entries.iter().find_map(|(k, n)| match &n.content {
+                Content::Scalar(s) if k.text == key && s.text == value => Some(n.span),
+                _ => find(n, key, value),
+            }),
+        }
+    }
+    find(&yaml::parse(&source.text, &mut Reporter::new(source))?, key, value)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The text of `lake.yaml`, those of the datasets' files, and what cannot be read.
+fn texts(root: &Path) -> (Option<SourceText>, Vec<SourceText>, Diagnostics) {
+    let mut failed = Diagnostics::default();
+    let lake = read_lake(root).map_err(|d| failed.push(d)).ok();
+    let mut paths = Vec::new();
+    if let Err((folder, error)) = find_yaml(&root.join(DATASETS_FOLDER), &mut paths) {
+        failed.push(unreadable(&folder, &error));
+    }
+    paths.sort();
+    let mut datasets = Vec::new();
+    for path in paths {
+        let shown = path.strip_prefix(root).unwrap_or(&path);
+        match read(&path, shown) {
+            Ok(source) => datasets.push(source),
+            Err(finding) => failed.push(finding),
+        }
+    }
+    (lake, datasets, failed)
+}
+
 fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
     let path = root.join(LAKE_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(SourceText::new(LAKE_FILE, text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    match path.try_exists() {
+        Ok(true) | Err(_) => read(&path, Path::new(LAKE_FILE)),
+        Ok(false) => {
             let help = if root.join("lake.yml").exists() {
                 "there is a `lake.yml`: rename it to `lake.yaml`"
             } else {
@@ -75,15 +125,25 @@ fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
             };
             Err(Diagnostic::of_no_place(format!("there is no `{LAKE_FILE}` in {}", root.display()), help))
         }
-        Err(error) => Err(unreadable(&path, &error)),
     }
 }
 
+/// The text of a file, which is shown as `shown`.
+fn read(path: &Path, shown: &Path) -> Result<SourceText, Diagnostic> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map(|text| SourceText::new(shown, text)).map_err(|error| {
+        let start = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Diagnostic {
+            place: Some((Arc::new(SourceText::new(shown, text)), Span { start, end: start })),
+            message: "this is not UTF-8".into(),
+            help: Some("save the file as UTF-8".into()),
+        }
+    })
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    let help = match error.kind() {
-        io::ErrorKind::InvalidData => "save it as UTF-8",
-        _ => "give the user that runs lakegate the right to read it",
-    };
+    let help = "give the user that runs lakegate the right to read it";
     Diagnostic::of_no_place(format!("{} cannot be read: {error}", path.display()), help)
 }
 

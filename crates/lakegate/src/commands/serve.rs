@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Http, Serve};
-use crate::context::{Context, ledger_path, open_ledger};
+use crate::context::{Context, ledger_path, ledger_to_read, spill_to_read};
 use crate::system::Ledger;
 
 /// How often it is looked whether somebody asked to stop.
@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub fn serve(shell: &Shell, args: &Serve) -> Result<Exit> {
     let lake = Arc::new(shell.lake()?);
     let store = match ledger_path(&lake.storage).exists() {
-        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
+        true => Some(shell.runtime.block_on(ledger_to_read(&lake.storage))?),
         false => None,
     };
     let memory = lake.memory_bytes;
@@ -76,7 +76,7 @@ fn bind(
 ) -> Result<Server> {
     let listen = settings.listen;
     let system = Arc::new(Ledger(store.clone()));
-    let session = Session::new(lake.storage.clone(), memory, &lake.storage.join("tmp"), system)?;
+    let session = Session::new(lake.storage.clone(), memory, &spill_to_read(&lake.storage), system)?;
     let name = lake.name.clone();
     let bound = shell.runtime.block_on(Server::bind(lake, store, &session, memory, settings));
     let server = bound.map_err(|e| {

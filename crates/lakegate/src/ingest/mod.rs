@@ -93,6 +93,7 @@ pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
         transform_memory: (ctx.lake.memory_bytes / 2) as usize,
         loaded_at_us: now().0 * 1000,
         sink: sink_options(ctx, &[]),
+        stop: &ctx.stop,
     }
 }
 
@@ -134,6 +135,10 @@ pub fn ingest(
             is_committed(log.token(lane), job.seq)
         };
         let mut prepared = prepare(&env, tables, batch, &skip)?;
+        if prepared.stopped {
+            // The jobs go back as they were.
+            return Ok(());
+        }
         left.splice(0..0, std::mem::take(&mut prepared.left));
         guard_volume(ctx, dataset, &mut prepared)?;
         ctx.failpoints.pass(failpoint::CHECKED);

@@ -149,19 +149,29 @@ impl Tables {
     /// Opens every table of the dataset that exists, also those that no file of
     /// this batch feeds: a replaced file's rows may be anywhere.
     pub async fn open_existing(&mut self) -> Result<(), Failure> {
-        let folder =
-            self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
-            .unwrap_or_default();
-        names.retain(|n| !n.ends_with(lakegate_domain::ids::QUARANTINE_SUFFIX));
-        names.sort();
-        for name in names {
+        for name in self.existing() {
             if self.config_of(&name).is_some() {
                 self.open(&name).await?;
             }
         }
         Ok(())
+    }
+
+    /// Tables in storage that today's configuration does not make, by name.
+    pub fn unmade(&self) -> Vec<String> {
+        self.existing().into_iter().filter(|name| self.config_of(name).is_none()).collect()
+    }
+
+    /// Tables in storage, without quarantines, by name.
+    fn existing(&self) -> Vec<String> {
+        let folder =
+            self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.retain(|n| !n.starts_with('.') && !n.ends_with(lakegate_domain::ids::QUARANTINE_SUFFIX));
+        names.sort();
+        names
     }
 
     /// The settings of a table; `None` where the dataset has no place for it.
