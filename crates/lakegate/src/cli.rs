@@ -301,7 +301,7 @@ pub struct Sql {
     /// Write the result to a file; its ending says the format
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Read the statements from a file, each ended by `;`
+    /// Read the statements from a file, each ended by `;`; each gives a result of its own, one after the other
     #[arg(long, value_name = "SQLFILE")]
     pub file: Option<PathBuf>,
     /// Rows shown in a table; the rest is counted

@@ -86,7 +86,13 @@ impl Context {
 
     /// Waits for a ledger transaction, from a thread that may block.
     pub fn block<T>(&self, f: impl Future<Output = lakegate_state::Result<T>>) -> Result<T, Failure> {
-        self.runtime.block_on(f).map_err(ledger)
+        self.runtime.block_on(f).map_err(|e| {
+            let mut failure = ledger(e);
+            if failure.code == Code::DiskFull {
+                failure.message += &format!(": {}", ledger_path(&self.lake.storage).display());
+            }
+            failure
+        })
     }
 }
 

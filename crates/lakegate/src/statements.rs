@@ -124,7 +124,8 @@ fn columns(dataset: &Dataset, table: &Table) -> (Schema, bool) {
 
 fn schema(dataset: &Dataset, targets: Vec<Target>, more: Vec<Field>) -> Schema {
     let plan = Plan { targets, evolve: Evolve::Add, timezone: dataset.timezone.clone(), nulls: Vec::new() };
-    let fields = plan.schema().fields().iter().map(|f| f.as_ref().clone()).chain(more);
+    let schema = plan.schema();
+    let fields = schema.fields().iter().map(|f| f.as_ref().clone()).chain(more);
     Schema::new(fields.map(|f| f.with_nullable(true)).collect::<Vec<_>>())
 }
 

@@ -55,7 +55,7 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let Script { statements, rest } = lakegate_lake::session::split(&text);
-    let mut all: Vec<&str> = statements;
+    let mut all = statements;
     if !rest.trim().is_empty() {
         all.push(rest);
     }
@@ -79,7 +79,11 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
         return Err(Stop::Usage("--output takes one statement".into()));
     }
     let options = TableOptions { max_rows: args.max_rows, width: shell.width, color: shell.color };
-    for statement in all {
+    let mut end = 0;
+    for statement in &all {
+        // Statements are parts of the text, in its order.
+        let start = end + text[end..].find(statement).unwrap_or_default();
+        end = (start + statement.len()).min(text.len());
         let mut out = Out::open(args.output.as_deref())?;
         let done = shell.runtime.block_on(async {
             let (_, stream) = session.query(statement).await?;
@@ -90,7 +94,7 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
             if !matches!(e.kind, Kind::Statement | Kind::Refused) {
                 return Err(e.into());
             }
-            e.at = e.at.map(|at| in_whole(&text, statement, at));
+            e.at = e.at.map(|at| in_whole(&text[..start], at));
             let text = crate::prompt::complaint(&text, &e, shell.color);
             return Err(Stop::Usage(text.trim_start_matches("error: ").to_string()));
         }
@@ -99,10 +103,8 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A place in one statement as a place in the text of which it is a part.
-fn in_whole(whole: &str, part: &str, at: Position) -> Position {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len());
-    let before = whole.get(..start).unwrap_or_default();
+/// A place in one statement as a place in the text in which it comes after `before`.
+fn in_whole(before: &str, at: Position) -> Position {
     let last_line = before.rfind('\n').map_or(before, |n| &before[n + 1..]);
     Position {
         line: at.line + before.matches('\n').count() as u64,

@@ -433,7 +433,7 @@ fn stream_rows(
     // The first chunk says what the columns are.
     let mut first: Vec<Parsed> = Vec::new();
     if let Some(chunk) = reader.next() {
-        let chunk = chunk?;
+        let chunk = chunk.map_err(Failure::from)?;
         let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
         first.push(parse::parse(chunk, table, &constants)?);
         env.runtime.block_on(tables.see(&first, &[]))?;

@@ -259,3 +259,32 @@ fn a_parked_file_is_told_with_its_id_and_dataset() {
         "{ran}"
     );
 }
+
+/// The steps of `examples/legislators/README.md`, as they stand there.
+#[test]
+fn the_legislators_are_mended_as_their_page_says() {
+    let lake = TestLake::new("");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/legislators");
+    assert!(
+        Command::new("cp").args(["-R", &format!("{example}/.")]).arg(lake.root()).status().unwrap().success()
+    );
+    let page = fs::read_to_string(format!("{example}/README.md")).unwrap();
+    let lines = page.lines().filter_map(|l| l.strip_prefix("    "));
+    let mut codes = Vec::new();
+    for line in lines {
+        match line.strip_prefix("lakegate ").map(|l| l.split('#').next().unwrap_or(l).trim()) {
+            Some(command @ ("run" | "prove")) => codes.push(lake.lakegate(&[command]).code),
+            Some(_) => {}
+            None if line.starts_with("mkdir") || line.starts_with("cp ") || line.starts_with('{') => {
+                let sh = Command::new("bash").args(["-c", line]).current_dir(lake.root()).status().unwrap();
+                assert!(sh.success(), "{line}");
+            }
+            None => {}
+        }
+    }
+    assert_eq!(codes, [Some(FINDINGS), Some(DONE), Some(DONE)]);
+    assert_eq!(lake.value("select count(*) from demo.legislators.regions"), 2);
+    lake.lakegate(&["test"]).is(DONE);
+    lake.lakegate(&["replay", "demo.legislators"]).is(DONE);
+    lake.prove();
+}
