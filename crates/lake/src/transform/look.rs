@@ -63,7 +63,8 @@ pub async fn look(sql: &str, known: &Schema, others: Others) -> Result<Option<Sc
                 fields.push(Arc::new(Field::new(column, DataType::Utf8, true)));
                 continue;
             }
-            return Err(failed(error));
+            // It may be a field of a column that holds records.
+            return if others == Others::Unknown { Ok(None) } else { Err(failed(error)) };
         }
         let hinges_on_columns =
             (others == Others::Unknown && !assumed.is_empty()) || (lists_all && others != Others::No);
@@ -128,7 +129,7 @@ mod tests {
             ("select from input where", Others::Text, "cannot be understood"),
             ("select no_such(x) as y from input", Others::Unknown, "no function `no_such`"),
             ("select x from input", Others::No, "no column `x`"),
-            ("select n, n from input", Others::Text, "two columns"),
+            ("select n, n from input", Others::Text, "same name"),
             ("select x || 1, date_bin(x) from input", Others::Text, "date_bin"),
             ("with a as (select n from input) select m from a", Others::Text, "no column `m`"),
         ] {

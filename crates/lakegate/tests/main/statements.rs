@@ -49,7 +49,7 @@ fn check_accepts_what_a_file_may_prove_right() {
         let ran = TestLake::with("t", declaration).lakegate(&["check"]).is(DONE);
         assert!(ran.stderr.is_empty(), "{declaration}{ran}");
     }
-    for declaration in ["partition_by: nope\n", "transform: select a from input\nsort_by: nope\n"] {
+    for declaration in ["partition_by: nope\n", "read: csv\ntransform: select a from input\nsort_by: nope\n"] {
         let lake = TestLake::with("t", declaration);
         lake.lakegate(&["check"]).is(DONE).says("`nope`, which nothing declares");
     }
@@ -102,13 +102,9 @@ fn what_a_transform_makes_is_not_held_in_memory() {
 
 #[test]
 fn ctrl_c_ends_a_transform_and_gives_its_file_back() {
-    let lake = TestLake::with(
-        "t",
-        "transform: select count(*) as n from input a, input b, input c, input d, input e where a.id || b.id || c.id \
-         || d.id || e.id <> ''\n",
-    );
-    let text = (0..300).map(|i| format!("{i}\n")).collect::<String>();
-    lake.land("landing/ops/t/a.csv", format!("id\n{text}"));
+    let sql = "select count(md5(cast(u as varchar))) as n from (select unnest(range(2000)) as u from input)";
+    let lake = TestLake::with("t", &format!("transform: {sql}\n"));
+    lake.land("landing/ops/t/a.csv", format!("id\n{}", "1\n".repeat(200_000)));
     let running = Stopped(lake.start(&["run"]));
     await_state("the file being worked on", || {
         let states = lake.states();
