@@ -538,6 +538,9 @@ pub struct Demo {
 
 /// Simulates what a lake polls.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate simulate feeds      then poll them with examples/bus_observatory")]
 pub struct Simulate {
     #[command(subcommand)]
     pub what: Simulated,

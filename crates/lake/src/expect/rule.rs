@@ -294,7 +294,7 @@ pub(super) fn look(sql: &str, known: &Schema, is_whole: bool) -> Result<(), Stri
     let n_known = fields.len();
     loop {
         let schema: SchemaRef = Arc::new(Schema::new(fields.clone()));
-        let whole = DFSchema::try_from(schema.as_ref().clone()).map_err(|e| reason(e))?;
+        let whole = DFSchema::try_from(schema.as_ref().clone()).map_err(reason)?;
         let mut parse = |normalise: bool| {
             state.config_mut().options_mut().sql_parser.enable_ident_normalization = normalise;
             state.create_logical_expr(sql, &whole)

@@ -49,7 +49,8 @@ fn check_accepts_what_a_file_may_prove_right() {
         let ran = TestLake::with("t", declaration).lakegate(&["check"]).is(DONE);
         assert!(ran.stderr.is_empty(), "{declaration}{ran}");
     }
-    for declaration in ["partition_by: nope\n", "read: csv\ntransform: select a from input\nsort_by: nope\n"] {
+    for declaration in ["partition_by: nope\n", "read: csv\ntransform: select a from input\nsort_by: nope\n"]
+    {
         let lake = TestLake::with("t", declaration);
         lake.lakegate(&["check"]).is(DONE).says("`nope`, which nothing declares");
     }
