@@ -24,15 +24,20 @@ class Measured:
     out: str
 
 
-def child(command: list[str], ok: tuple[int, ...] = (0,), timeout: float = 3600) -> Measured:
-    """Runs a command and waits for it.
+def child(
+    command: list[str],
+    ok: tuple[int, ...] = (0,),
+    timeout: float = 3600,
+    environment: dict[str, str] | None = None,
+) -> Measured:
+    """Runs a command and waits for it; `environment` is added to this process's.
 
     Raises RuntimeError with its last words where its exit code is not in `ok`.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEGATE_")}
+    own = {k: v for k, v in os.environ.items() if not k.startswith("LAKEGATE_")}
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parent
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own | (environment or {}), cwd=Path(__file__).parent
     )
     # `getrusage(RUSAGE_CHILDREN)` would be the maximum over all children so far.
     watch = PeakWatch(process.pid)

@@ -2,16 +2,19 @@
 # Measures lakegate and its peers on this machine, prints the ratios, and
 # writes docs/benchmarks.md.
 #
-#   benches/run.sh [bulk|small|scale|fresh|all]...     all where nothing is said
+#   benches/run.sh [bulk|small|scale|fresh|month|all]...     all where nothing is said,
+#                                                            which is all but month
 #
 #   LAKEGATE_BENCH_DIR     where data and lakes are made (default /tmp/lakegate-bench)
 #   LAKEGATE_BENCH_VENV    the virtual environment of the peers; made where it is missing
 #   LAKEGATE_BENCH_SCALE   1 is the full size; 0.01 tries the scripts out, and
 #                          its results are printed but not kept
+#   LAKEGATE_BENCH_MONTH   feeds, days and polls per hour of the month (20x30x120); what
+#                          a smaller one finds is kept with its size
 #   LAKEGATE_BIN           the binary to measure; a release build where it is not given
 #
 # Room: about 15 GB. Time on two cores: bulk 20 minutes, small 20, scale 15,
-# fresh 2, and the release build.
+# fresh 2, and the release build. A whole month is 1.7 million polls: hours.
 set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
 here="$(cd "$(dirname "$0")" && pwd)"

@@ -35,6 +35,8 @@ import duckdb
 import polars
 import pyarrow as pa
 
+import transit
+
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 MASK = (1 << 64) - 1
 
@@ -256,7 +258,7 @@ def fixtures(example: Path) -> list[tuple[str, Path]]:
 
 def cases(examples: Path, data: Path | None):
     """Name of a case, the example it starts from, and the files to land."""
-    for example in sorted(p for p in examples.iterdir() if (p / "lake.yaml").is_file()):
+    for example in sorted(p for p in examples.iterdir() if (p / "fixtures").is_dir()):
         yield example.name, example, fixtures(example)
     if data is None:
         return
@@ -285,6 +287,22 @@ def load(binary: Path, lake: Path, files: list[tuple[str, Path]]) -> list[str]:
         if done.returncode not in (0, 3):
             return [f"exit code {done.returncode} after {path}", *done.stderr.strip().splitlines()]
     return []
+
+
+def feeds(readers: Readers, examples: Path, scratch: Path, data: Path | None, report) -> None:
+    """What is polled instead of landed: a replayed feed, and simulated agencies."""
+    if data and (data / "gtfs_rt/nyct_ace").is_dir():
+        found, wanted = transit.replay(readers.binary, data, scratch / "subway")
+        wrong = [f"{key}: {found[key]}, and {wanted[key]} by gtfs-realtime-bindings" for key in wanted if found[key] != wanted[key]]
+        report(not wrong, "12 polls of a subway feed, replayed", f"{found['stops']} stops", wrong)
+    with transit.Simulated(readers.binary) as agencies:
+        lake = scratch / "bus_observatory"
+        agencies.lake(examples / "bus_observatory", lake)
+        done = run(readers.binary, lake, "run")
+        report(done.returncode == 0, "bus_observatory: run", f"exit {done.returncode}", done.stderr.splitlines() if done.returncode else [])
+    for table, folder in tables_of(lake):
+        n_rows, wrong = compare(readers, lake, table, folder)
+        report(not wrong, f"bus_observatory: {table}", f"{n_rows} rows", wrong)
 
 
 def main() -> int:
@@ -339,6 +357,7 @@ def main() -> int:
             ok = done.returncode == 0
             report(ok, f"{name}: prove", f"exit {done.returncode}", [] if ok else (done.stdout + done.stderr).splitlines())
         if not given.only:
+            feeds(readers, given.examples, Path(scratch), Path(data) if data else None, report)
             # Otherwise `maintained` would have compared the same files again.
             report(n_after < n_before, "data files before and after compaction", f"{n_before}, {n_after}")
             report(n_checkpoints > 0, "tables with a checkpoint", f"{n_checkpoints}")

@@ -27,4 +27,5 @@ if ! cmp -s "$here/requirements.txt" "$stamp"; then
     cp "$here/requirements.txt" "$stamp"
 fi
 
-exec "$venv/bin/python" "$here/interop.py" --binary "$LAKEGATE_BIN" --examples "$root/examples" "$@"
+"$venv/bin/python" "$here/interop.py" --binary "$LAKEGATE_BIN" --examples "$root/examples" "$@"
+"$venv/bin/python" "$here/browser.py" --binary "$LAKEGATE_BIN" --examples "$root/examples"

@@ -87,12 +87,14 @@ codes! {
         "declare the table, or `'*'` for any, under `tables:`, then redrive";
     BadName = "LG306", "two columns become the same column of the table",
         "map one of them to another name with `columns: { name: { from: … } }`, then redrive";
+    TypeChanged = "LG307", "a column is declared with another type than the table has",
+        "`lakegate replay` rebuilds the table with today's types, then redrive; or declare the type that it has";
     Transform = "LG401", "the transform failed",
         "mend the statement in the dataset's file, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",
         "mend the expectation, then redrive";
-    TooManyKeys = "LG403", "a `unique` expectation has more keys in one file than memory holds",
-        "raise `memory:` in lake.yaml, ask for smaller files, or remove the expectation; then redrive";
+    TooManyKeys = "LG403", "one file has more keys to remember than memory holds",
+        "raise `memory:` in lake.yaml, ask for smaller files, or remove `unique` or `dedupe`; then redrive";
     Rejected = "LG501", "rejected by an expectation",
         "mend the file or the expectation, then redrive";
     TooManyBad = "LG502", "more rows failed an expectation than are tolerated",

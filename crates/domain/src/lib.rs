@@ -6,6 +6,9 @@
 //! it), no `async` and no Arrow: what it needs of those is passed in as values.
 
 pub mod config;
+pub mod dedupe;
+pub mod draft;
+pub mod exchange;
 pub mod failure;
 pub mod feed;
 pub mod health;
@@ -16,7 +19,9 @@ pub mod model;
 pub mod route;
 pub mod token;
 pub mod transit;
+pub mod units;
 
+pub use dedupe::Dedupe;
 pub use failure::{Code, Failure};
 pub use feed::Feed;
 pub use ids::{DatasetName, FileId, LaneName, RunId, Seq, TableName};

@@ -10,10 +10,13 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::dedupe::Dedupe;
+use crate::exchange::Rule;
 use crate::feed::{Feed, Feeds, Template};
 use crate::health::Rules;
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
+use crate::units::Conversion;
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -291,6 +294,7 @@ pub enum Format {
     GtfsRt(GtfsRt),
     /// A transit feed that is a list of records.
     Records(Preset, Names),
+    WhpExchange(WhpExchange),
 }
 
 impl Format {
@@ -305,8 +309,17 @@ impl Format {
             Format::Xml(_) => "xml",
             Format::GtfsRt(_) => "gtfs_rt",
             Format::Records(preset, _) => preset.name(),
+            Format::WhpExchange(_) => "whp_exchange",
         }
     }
+}
+
+/// How WHP-Exchange files are read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WhpExchange {
+    pub encoding: Option<Encoding>,
+    /// Rules that a file may break and is read all the same.
+    pub accept: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -470,6 +483,7 @@ pub struct Table {
     pub evolve: Evolve,
     pub partition_by: Vec<PartitionBy>,
     pub sort_by: Vec<String>,
+    pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
     pub expect: Vec<Expectation>,
 }
@@ -487,6 +501,8 @@ pub struct Column {
     /// IANA zone of a naive time, instead of the dataset's.
     pub timezone: Option<String>,
     pub unit: Option<String>,
+    /// From the unit of the input's values (`from_unit`) to `unit`.
+    pub conversion: Option<Conversion>,
     pub default: Option<Scalar>,
     pub description: Option<String>,
     pub valid_range: Option<(f64, f64)>,
@@ -504,6 +520,7 @@ impl Column {
             format: None,
             timezone: None,
             unit: None,
+            conversion: None,
             default: None,
             description: None,
             valid_range: None,

@@ -3,6 +3,7 @@
 //! What has no place is never lost: by the table's `evolve` rule it becomes a
 //! new column, goes to `_rescued` as JSON, or parks the file.
 
+mod measure;
 mod parse;
 mod rescue;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, Scalar};
 
+pub(crate) use measure::{first_step, second_step};
 pub(crate) use parse::{Parser, takes_blanks};
 pub(crate) use rescue::Rescue;
 pub use rescue::rescued_with;
@@ -83,6 +85,15 @@ impl Target {
         Self { spec, data_type: data_type(kind), declared: true }
     }
 
+    /// A declared column without a type, whose input has values of `data_type`.
+    pub fn untyped(spec: Column, data_type: DataType) -> Self {
+        let data_type = match spec.conversion {
+            Some(_) => measure::type_of_measured(&data_type),
+            None => data_type,
+        };
+        Self { spec, data_type, declared: false }
+    }
+
     pub fn inferred(source: &str, data_type: DataType) -> Self {
         let mut spec = Column::named(column_name(source));
         if spec.name != source {
@@ -127,9 +138,31 @@ pub struct Conformed {
     pub rescued: Option<Vec<Option<String>>>,
 }
 
+/// Which of an input's columns each column of the plan is made from: the one
+/// that is called as it says, letter by letter; else one that nothing else is
+/// made from and that would get the same name, such as `NAME` for `Name`.
+pub fn sources(plan: &Plan, names: &[&str]) -> Vec<Option<usize>> {
+    let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
+    let mut found: Vec<Option<usize>> =
+        plan.targets.iter().map(|t| by_name.get(t.spec.source()).copied()).collect();
+    let is_exact = |name: &str| plan.targets.iter().any(|t| t.spec.source() == name);
+    for (i, name) in names.iter().enumerate().filter(|(_, n)| !is_exact(n)) {
+        let meant = column_name(name);
+        let target = plan.targets.iter().position(|t| t.spec.name == meant);
+        if let Some(slot) = target.map(|t| &mut found[t]).filter(|slot| slot.is_none()) {
+            *slot = Some(i);
+        }
+    }
+    found
+}
+
 /// The columns of an input that the plan knows nothing of.
-pub fn unknown_columns<'a>(plan: &Plan, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    names.filter(|n| !plan.targets.iter().any(|t| t.spec.source() == *n)).collect()
+pub fn unknown_columns<'a>(plan: &Plan, names: &[&'a str]) -> Vec<&'a str> {
+    if names.iter().all(|n| plan.targets.iter().any(|t| t.spec.source() == *n)) {
+        return Vec::new();
+    }
+    let used = sources(plan, names);
+    names.iter().enumerate().filter(|(i, _)| !used.contains(&Some(*i))).map(|(_, n)| *n).collect()
 }
 
 /// Checks that no two input columns become the same column of the table;
@@ -156,17 +189,16 @@ pub fn check_names(plan: &Plan) -> Result<()> {
 pub fn conform_text(plan: &Plan, batch: &TextBatch, first_row: u64) -> Result<Conformed> {
     let mut rescue = Rescue::default();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(plan.targets.len());
-    let position: HashMap<&str, usize> =
-        batch.names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-    for target in &plan.targets {
-        let column = position.get(target.spec.source()).copied();
+    let names: Vec<&str> = batch.names.iter().map(String::as_str).collect();
+    let used = sources(plan, &names);
+    for (target, &column) in plan.targets.iter().zip(&used) {
         if column.is_none() && batch.n_rows > 0 {
             require(plan, target)?;
         }
         arrays.push(convert_column(plan, target, batch, column, first_row, &mut rescue)?);
     }
-    for (i, name) in batch.names.iter().enumerate() {
-        if plan.targets.iter().any(|t| t.spec.source() == name) {
+    for i in 0..batch.names.len() {
+        if used.contains(&Some(i)) {
             continue;
         }
         keep_unknown(plan, batch, i, first_row, &mut rescue)?;
@@ -188,19 +220,21 @@ pub fn conform_text(plan: &Plan, batch: &TextBatch, first_row: u64) -> Result<Co
 pub fn conform_typed(plan: &Plan, batch: &RecordBatch, first_row: u64) -> Result<Conformed> {
     let mut rescue = Rescue::default();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(plan.targets.len());
-    for target in &plan.targets {
-        match batch.schema_ref().index_of(target.spec.source()) {
-            Ok(i) => {
+    let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+    let used = sources(plan, &names);
+    for (target, column) in plan.targets.iter().zip(&used) {
+        match *column {
+            Some(i) => {
                 arrays.push(typed_conform::convert(plan, target, batch.column(i), first_row, &mut rescue)?)
             }
-            Err(_) => {
+            None => {
                 require(plan, target)?;
                 arrays.push(missing(target, batch.num_rows())?);
             }
         }
     }
     for (i, field) in batch.schema_ref().fields().iter().enumerate() {
-        if plan.targets.iter().any(|t| t.spec.source() == field.name()) {
+        if used.contains(&Some(i)) {
             continue;
         }
         typed_conform::keep_unknown(plan, field.name(), batch.column(i), first_row, &mut rescue)?;
@@ -346,11 +380,11 @@ fn convert_column(
     rescue: &mut Rescue,
 ) -> Result<ArrayRef> {
     let Some(column) = column else { return missing(target, batch.n_rows) };
-    let to = &target.data_type;
+    let (first, conversion) = first_step(target);
     let missing = Missing {
-        nulls: Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), to.is_numeric()),
+        nulls: Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), first.is_numeric()),
         notation: batch.notation,
-        blanks: takes_blanks(to),
+        blanks: takes_blanks(&first),
     };
     let cells = &batch.columns[column];
     // JSON stays as it stands, quotes and all.
@@ -359,7 +393,7 @@ fn convert_column(
         Some(_) if keep_token => batch.get(*cell).map(Cow::Borrowed),
         text => text,
     };
-    let misfit = |row: usize| {
+    let mut misfit = |row: usize| {
         let raw = batch.get(cells[row]).unwrap_or_default();
         if plan.evolve == Evolve::Fixed {
             return Err(does_not_fit(target, first_row + row as u64, raw));
@@ -367,8 +401,26 @@ fn convert_column(
         put_cell(rescue, row, &batch.names[column], raw, batch.notation);
         Ok(())
     };
-    let array = Parser::new(plan, target).column(to, cells.len(), cells.iter().map(text), misfit)?;
+    let parser = Parser::new(plan, target);
+    let mut array = parser.column(&first, cells.len(), cells.iter().map(text), &mut misfit)?;
+    if let Some(conversion) = conversion {
+        let mut misfits = vec![false; array.len()];
+        array = second_step(&parser, conversion, &array, &target.data_type, &mut misfits)?;
+        for row in (0..misfits.len()).filter(|&row| misfits[row]) {
+            misfit(row)?;
+        }
+        array = without_misfits(array, misfits)?;
+    }
     fill_default(target, array)
+}
+
+/// Makes nulls of what did not fit.
+pub(crate) fn without_misfits(array: ArrayRef, misfits: Vec<bool>) -> Result<ArrayRef> {
+    if !misfits.contains(&true) {
+        return Ok(array);
+    }
+    arrow::compute::nullif(&array, &BooleanArray::from(misfits))
+        .map_err(|e| Error::new(Code::Bug, e.to_string()))
 }
 
 /// Puts the default where a value is missing.

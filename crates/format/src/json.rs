@@ -8,11 +8,13 @@ mod document;
 mod lines;
 mod nesting;
 mod parse;
+mod shape;
 mod syntax;
 
 pub(crate) use document::{Document, survey};
 pub(crate) use lines::Lines;
 pub(crate) use parse::{parse_elements, parse_lines};
+pub(crate) use shape::Shape;
 
 /// Levels of `{` and `[` within one record or document.
 pub(crate) const MAX_DEPTH: u32 = 128;

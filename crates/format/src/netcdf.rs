@@ -11,6 +11,7 @@ mod records;
 mod rows;
 mod source;
 mod values;
+pub mod write;
 
 use std::sync::Arc;
 

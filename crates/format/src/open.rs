@@ -9,6 +9,7 @@
 
 mod chunk;
 mod documents;
+mod identify;
 mod pick;
 mod recognise;
 
@@ -24,6 +25,7 @@ use lakegate_domain::model::Read;
 pub(crate) use chunk::Grammar;
 pub use chunk::TextChunk;
 use documents::{Documents, Records};
+pub use identify::{Identified, identify};
 
 use crate::container::{Blob, Input, Peeler};
 use crate::error::{Error, Result};
@@ -96,7 +98,7 @@ pub fn open_with(
         };
         let peeler = Peeler::new(read.caps, blob.size(), spool);
         let documents = Documents::open(Input::Blob(blob), file_name, read, peeler, chunk_bytes.max(1))?;
-        Ok(Reader { documents, current: None, done: false })
+        Ok(Reader { documents, current: None, skips_empty: false, done: false })
     })
 }
 
@@ -104,16 +106,27 @@ pub fn open_with(
 pub struct Reader {
     documents: Documents,
     current: Option<(Arc<Stream>, Records)>,
+    /// Whether members without records are passed over.
+    skips_empty: bool,
     done: bool,
 }
 
 impl Reader {
+    /// Members of archives that hold no records, not even a header, are passed
+    /// over instead of being an error.
+    pub fn skip_empty_members(mut self) -> Self {
+        self.skips_empty = true;
+        self
+    }
+
     fn advance(&mut self) -> Result<Option<Chunk>> {
         loop {
             let Some((stream, records)) = &mut self.current else {
-                self.current = self.documents.next()?;
-                if self.current.is_none() {
-                    return Ok(None);
+                match self.documents.next() {
+                    Ok(Some(next)) => self.current = Some(next),
+                    Ok(None) => return Ok(None),
+                    Err(e) if self.skips_empty && self.documents.is_empty_member(&e) => {}
+                    Err(e) => return Err(e),
                 }
                 continue;
             };
@@ -126,6 +139,7 @@ impl Reader {
                     return Ok(Some(Chunk { stream: stream.clone(), payload }));
                 }
                 Ok(None) => self.current = None,
+                Err(e) if self.skips_empty && self.documents.is_empty_member(&e) => self.current = None,
                 Err(e) => return Err(within(e, stream.member.as_deref())),
             }
         }

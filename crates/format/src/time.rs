@@ -197,6 +197,14 @@ pub enum TimeFormat {
     Strptime(String),
 }
 
+/// The parts of a time in a format. A year before 1000 is none: `%Y` would take
+/// the `26` of 2026 for the year 26.
+fn broken_down(format: &str, text: &str) -> Option<BrokenDownTime> {
+    let parts = BrokenDownTime::parse(format, text.trim()).ok()?;
+    let is_short = parts.year().is_some_and(|year| year < 1000) && format.contains("%Y");
+    (!is_short).then_some(parts)
+}
+
 impl TimeFormat {
     pub fn new(format: Option<&str>) -> Self {
         match format {
@@ -231,7 +239,7 @@ impl TimeFormat {
                 }
             }
             TimeFormat::Strptime(format) => {
-                let tm = BrokenDownTime::parse(format, text.trim()).ok()?;
+                let tm = broken_down(format, text)?;
                 if let Ok(ts) = tm.to_timestamp() {
                     ts.as_microsecond()
                 } else {
@@ -256,7 +264,7 @@ impl TimeFormat {
                 self.parse_instant(text, &Zone(None)).map(|us| us.div_euclid(DAY_US) as i32)
             }
             TimeFormat::Strptime(format) => {
-                let d = BrokenDownTime::parse(format, text.trim()).ok()?.to_date().ok()?;
+                let d = broken_down(format, text)?.to_date().ok()?;
                 days_from_civil(i32::from(d.year()), d.month() as u32, d.day() as u32)
             }
         }
@@ -287,6 +295,8 @@ mod tests {
             ("2026-03-08 02:30:00", None, "America/New_York", Some("2026-03-08T07:30:00Z")),
             ("1700000000", Some("unix"), "UTC", Some("2023-11-14T22:13:20Z")),
             ("1700000000123", Some("unix_ms"), "UTC", Some("2023-11-14T22:13:20.123Z")),
+            ("26-02-19", Some("%Y-%m-%d"), "UTC", None),
+            ("26-02-19", Some("%y-%m-%d"), "UTC", Some("2026-02-19T00:00:00Z")),
             ("20160219 0557", Some("%Y%m%d %H%M"), "UTC", Some("2016-02-19T05:57:00Z")),
             ("2026-02-30 00:00:00", None, "UTC", None),
             ("2026-02-03 24:00:00", None, "UTC", None),

@@ -17,7 +17,8 @@ use lakegate_domain::Code;
 use lakegate_domain::model::{Evolve, Kind};
 
 use crate::conform::{
-    Parser, Plan, Rescue, Target, data_type, does_not_fit, fill_default, shown, takes_blanks,
+    Parser, Plan, Rescue, Target, data_type, does_not_fit, fill_default, first_step, second_step, shown,
+    takes_blanks, without_misfits,
 };
 use crate::value::{self, Nulls};
 use crate::{Error, Result, time};
@@ -83,7 +84,12 @@ pub(crate) fn convert(
     let numeric = array.data_type().is_numeric() || target.data_type.is_numeric();
     let array = without(array, &Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), numeric))?;
     let mut misfits = vec![false; array.len()];
-    let converted = Parser::new(plan, target).adapt(&array, &target.data_type, &mut misfits)?;
+    let parser = Parser::new(plan, target);
+    let (first, conversion) = first_step(target);
+    let mut converted = parser.adapt(&array, &first, &mut misfits)?;
+    if let Some(conversion) = conversion {
+        converted = second_step(&parser, conversion, &converted, &target.data_type, &mut misfits)?;
+    }
     if !misfits.contains(&true) {
         return fill_default(target, converted);
     }
@@ -95,8 +101,7 @@ pub(crate) fn convert(
         }
         rescue_value(rescue, row, target.spec.source(), &array, &text);
     }
-    let nulled = arrow::compute::nullif(&converted, &BooleanArray::from(misfits)).map_err(bug)?;
-    fill_default(target, nulled)
+    fill_default(target, without_misfits(converted, misfits)?)
 }
 
 /// A column without encodings and with one type for text and one for bytes.
@@ -154,7 +159,7 @@ impl Parser {
     /// Converts `array`, which is [`plain`], to type `to` and marks in `misfits`
     /// the rows whose value is no value of it. What stands in those is without
     /// meaning.
-    fn adapt(&self, array: &ArrayRef, to: &DataType, misfits: &mut [bool]) -> Result<ArrayRef> {
+    pub(crate) fn adapt(&self, array: &ArrayRef, to: &DataType, misfits: &mut [bool]) -> Result<ArrayRef> {
         use DataType::*;
         let from = array.data_type();
         if from == to && !has_time(to) {

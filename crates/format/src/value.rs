@@ -33,9 +33,38 @@ pub fn unquoted(json: &str) -> Cow<'_, str> {
     }
     match serde_json::from_str::<String>(json) {
         Ok(s) => Cow::Owned(s),
-        // A lone surrogate escape has no text; what stood there is kept.
-        Err(_) => Cow::Borrowed(inner),
+        // A lone surrogate escape has no text: U+FFFD stands for it.
+        Err(_) => Cow::Owned(unescaped(inner)),
     }
+}
+
+/// The text of a JSON string with halves of surrogate pairs in it.
+fn unescaped(inner: &str) -> String {
+    let mut units: Vec<u16> = Vec::with_capacity(inner.len());
+    let mut rest = inner.chars();
+    let mut buffer = [0; 2];
+    while let Some(c) = rest.next() {
+        let c = match c {
+            '\\' => match rest.next() {
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some('u') => {
+                    let digits: String = rest.by_ref().take(4).collect();
+                    // What is no escape after all was refused as JSON before.
+                    units.push(u16::from_str_radix(&digits, 16).unwrap_or(0xfffd));
+                    continue;
+                }
+                Some(other) => other,
+                None => '\\',
+            },
+            c => c,
+        };
+        units.extend_from_slice(c.encode_utf16(&mut buffer));
+    }
+    String::from_utf16_lossy(&units)
 }
 
 /// Whether digits are written in the one way that a number prints as: no

@@ -4,12 +4,14 @@
 
 mod events;
 mod records;
+mod survey;
 
 use std::collections::HashMap;
 
 use lakegate_domain::model::Xml;
 
 pub(crate) use records::{Elements, encoding_of};
+pub(crate) use survey::likeliest;
 
 use crate::encoding::{Bytestream, Place};
 use crate::error::Result;

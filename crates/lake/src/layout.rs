@@ -223,6 +223,29 @@ pub fn plan_of(
     Plan { targets, evolve, timezone: timezone.to_string(), nulls }
 }
 
+/// What is declared with a type that the stored column cannot hold, as a
+/// sentence.
+pub fn changed_type(stored: &Schema, declared: &[Column]) -> Option<String> {
+    declared.iter().find_map(|column| {
+        let wanted = data_type(column.kind?);
+        let found = stored.field_with_name(&column.name).ok()?.data_type();
+        let is_wider = match (found, &wanted) {
+            (found, wanted) if found == wanted => true,
+            (DataType::Float64, wanted) => wanted.is_integer() || *wanted == DataType::Float32,
+            (DataType::Int64, wanted) => *wanted == DataType::Int32,
+            _ => false,
+        };
+        (!is_wider).then(|| {
+            format!(
+                "column `{}` is declared as {}, and the table has {}",
+                column.name,
+                type_name(&wanted, column.kind),
+                type_name(found, None)
+            )
+        })
+    })
+}
+
 /// Adds the columns by which the table is partitioned in time. Afterwards every
 /// value of a partition column names a partition.
 ///

@@ -5,6 +5,7 @@
 //! ledger, no landing zone and no configuration files.
 
 pub mod catalog;
+pub mod dedupe;
 pub mod error;
 pub mod expect;
 pub mod files;

@@ -8,10 +8,16 @@ use deltalake::checkpoints;
 use crate::log::{TableLog, load};
 use crate::{Error, Result};
 
+/// Log entries are looked through for old ones once in so many checkpoints: that
+/// takes a look at each of them.
+const CLEAN_CHECKPOINTS: u64 = 20;
+
 /// Writes a checkpoint of the newest version if the last one is at least
-/// `every` commits old, and removes log entries older than the table's log
-/// retention. Answers whether one was written.
-pub async fn checkpoint(log: &TableLog, every: u64) -> Result<bool> {
+/// `every` commits old, and now and then removes log entries that are older than
+/// `keep`, the age at which the data files of their versions go, or than the
+/// table's own `delta.logRetentionDuration`. Answers whether a checkpoint was
+/// written.
+pub async fn checkpoint(log: &TableLog, every: u64, keep: Duration) -> Result<bool> {
     let Some(table) = load(&log.folder).await? else { return Ok(false) };
     let version = table.version().unwrap_or_default();
     let last = std::fs::read(log.folder.join("_delta_log/_last_checkpoint"))
@@ -19,11 +25,17 @@ pub async fn checkpoint(log: &TableLog, every: u64) -> Result<bool> {
         .and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok())
         .and_then(|v| v["version"].as_u64())
         .unwrap_or(0);
-    if version < last + every.max(1) {
+    let every = every.max(1);
+    if version < last + every {
         return Ok(false);
     }
     checkpoints::create_checkpoint(&table, None).await?;
-    checkpoints::cleanup_metadata(&table, None).await?;
+    let cleaning = |version: u64| version / (every * CLEAN_CHECKPOINTS);
+    if cleaning(version) > cleaning(last) {
+        let keep = table.snapshot()?.table_config().log_retention_duration.unwrap_or(keep);
+        let before = chrono::Utc::now().timestamp_millis().saturating_sub(keep.as_millis() as i64);
+        checkpoints::cleanup_expired_logs_for(version, table.log_store().as_ref(), before, None).await?;
+    }
     Ok(true)
 }
 

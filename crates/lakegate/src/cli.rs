@@ -36,9 +36,10 @@ Exit codes:
     0  everything is done
     1  it failed; the message says why
     2  the command line or the configuration is wrong
-    3  finished, but: files were parked or match no dataset (run), golden rows
-       differ (test), something does not add up (prove), files were refused and
-       nothing was changed (replay)
+    3  finished, but: files were parked or match no dataset, or a feed could not be
+       polled (run), golden rows differ (test), something does not add up (prove),
+       files were refused and nothing was changed (replay), some feeds cannot be
+       expressed (import)
     4  another process works on this lake
   130  interrupted; `up` and `serve`, which end only so, end with 0
 
@@ -122,6 +123,12 @@ something is wrong.")]
     Poll(Poll),
     /// Serve feeds, tables and SQL over HTTP, until stopped
     Serve(Serve),
+    /// Add a feed: an endpoint that is polled
+    #[command(subcommand)]
+    Feed(Feed),
+    /// Turn the configuration of another system into datasets
+    #[command(subcommand)]
+    Import(Import),
     /// Ask the lake in SQL; without a statement, open a prompt
     Sql(Sql),
     /// Show what the lake holds and what waits
@@ -202,7 +209,7 @@ Examples:
   lakegate run --dataset ocean.buoy
   lakegate run --json | jq .parked
 
-Exit code 3 says that files were parked or match no dataset: see `lakegate parked`.")]
+Exit code 3 says that files were parked or match no dataset (`lakegate parked`), or that a feed could not be polled.")]
 pub struct Run {
     /// Only this dataset
     #[arg(long, value_name = "TEAM.DATASET")]
@@ -225,7 +232,9 @@ pub struct Poll {
 }
 
 /// Takes files as they land, loads them, and keeps the tables in shape, until it
-/// is stopped. With an address it also serves the lake over HTTP.
+/// is stopped. With an address it also serves the lake over HTTP. A changed
+/// configuration is taken over by itself; one with errors is told, and work goes on
+/// as before.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -241,13 +250,15 @@ pub struct Up {
 
 /// Serves the lake over HTTP: published feeds by route and local hour, pages,
 /// tables, SQL that reads, /health, /metrics and /openapi.json. It writes
-/// nothing, and may run beside `up` or on its own.
+/// nothing but the dataset files of feeds that are added with `--admin`, and may run
+/// beside `up` or on its own. A changed configuration is taken over by itself.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakegate serve                                     on http://127.0.0.1:8080, for this machine
   lakegate serve --listen 0.0.0.0:8080 --feeds-only  what is published, for everybody
   lakegate serve --listen 127.0.0.1:8080 --name feeds.example.org --behind-proxy
+  lakegate serve --admin                             and feeds can be added at /feeds/new
 
 A dataset becomes a feed by `publish:` in its file: docs/serving.md.")]
 pub struct Serve {
@@ -274,9 +285,101 @@ pub struct Http {
     /// A name under which this server is asked, beside those of this machine; may be given more than once
     #[arg(long = "name", value_name = "HOST")]
     pub names: Vec<String>,
+    /// Let people on this machine add feeds, at /feeds/new
+    #[arg(long, conflicts_with = "feeds_only")]
+    pub admin: bool,
+    /// The same for people anywhere: only behind a proxy that asks who is there
+    #[arg(long, conflicts_with = "feeds_only")]
+    pub admin_from_anywhere: bool,
     /// Requests for rows that are answered at the same time
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub at_once: u32,
+}
+
+/// Add feeds to the lake.
+#[derive(Clone, Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  lakegate feed add https://cdn.example.org/VehiclePositions.pb")]
+pub enum Feed {
+    /// Look at an endpoint, propose a dataset file for it, and write that
+    Add(FeedAdd),
+}
+
+/// Asks an endpoint once, recognises what it answers (GTFS-Realtime, SIRI, Clever
+/// Devices, NextBus, GBFS, or any JSON, NDJSON, CSV or XML), shows the dataset file
+/// that it proposes and the first ten rows, and writes the file when you say yes.
+/// Nothing that exists is overwritten.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate feed add https://cdn.example.org/VehiclePositions.pb
+  lakegate feed add 'https://api.example.org/vm.json?key=abc' --name city --timezone America/New_York
+  lakegate feed add https://api.example.org/buses --header 'Authorization: apikey ${env:CITY_KEY}' --yes
+  lakegate feed add https://gbfs.example.org/station_status.json --print
+
+A key that is written out, in the address or a header, becomes `${env:NAME}`; which variable is to be set is said.")]
+pub struct FeedAdd {
+    /// The address
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// The dataset's name [default: made from the address]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Its team [default: the lake's only one]
+    #[arg(long)]
+    pub team: Option<String>,
+    /// IANA zone of local hours and naive times [default: what the answer says, else the lake's]
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// How often it is polled [default: what the answer says, else 30s]
+    #[arg(long, value_name = "LAPSE")]
+    pub every: Option<String>,
+    /// A header that is sent, `Name: value`; may be given more than once
+    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// Path to the records of JSON or XML, where it cannot be told
+    #[arg(long, value_name = "PATH")]
+    pub records: Option<String>,
+    /// Write the file without asking
+    #[arg(long, conflicts_with = "print")]
+    pub yes: bool,
+    /// Print the file, and write nothing
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// Turn the configuration of another system into datasets.
+#[derive(Clone, Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  lakegate import busobservatory config/stack_config.json")]
+pub enum Import {
+    /// A Bus Observatory's stack_config.json: a dataset for each feed
+    Busobservatory(ImportBusobservatory),
+}
+
+/// Writes a dataset file for each feed of a Bus Observatory's stack_config.json.
+/// Columns keep their names, the old addresses answer, and every key becomes a
+/// reference to an environment variable; the names to set are listed. What cannot be
+/// expressed is named with the reason. Nothing that exists is overwritten.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate import busobservatory config/stack_config.json --dry-run
+  lakegate import busobservatory config/stack_config.json --team transit
+
+Exit code 3 says that some feeds were not written.")]
+pub struct ImportBusobservatory {
+    /// The stack_config.json
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Team of the datasets [default: the lake's only one]
+    #[arg(long)]
+    pub team: Option<String>,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Runs one statement, or opens a prompt. SQL only reads. Tables are
@@ -643,6 +746,13 @@ fn error_code(text: &str) -> Result<Code, String> {
         .ok_or_else(|| format!("there is no error code `{text}`; `lakegate errors` lists them"))
 }
 
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().into(), value.trim().into())),
+        _ => Err("write `Name: value`, as in `X-Api-Key: ${env:KEY}`".into()),
+    }
+}
+
 fn table_name(text: &str) -> Result<TableName, String> {
     match text.split('.').collect::<Vec<_>>()[..] {
         [team, dataset, table] if ![team, dataset, table].contains(&"") => {
@@ -716,6 +826,11 @@ mod tests {
             "lakegate prove a.b.",
             "lakegate --verbose --quiet status",
             "lakegate serve --listen localhost",
+            "lakegate serve --admin --feeds-only",
+            "lakegate feed add",
+            "lakegate feed add u --yes --print",
+            "lakegate feed add u --header X",
+            "lakegate import busobservatory",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -735,7 +850,9 @@ mod tests {
             "lakegate replay a.b --file 1 --file f2",
             "lakegate schema lake",
             "lakegate completions zsh",
-            "lakegate up --listen 127.0.0.1:0",
+            "lakegate up --listen 127.0.0.1:0 --admin",
+            "lakegate feed add https://h/x?key=a --header X-Key:b --header Accept:c --name d --print",
+            "lakegate import busobservatory stack_config.json --team t --dry-run",
             "lakegate serve --listen [::1]:8080 --feeds-only --name a --name b --per-minute 0",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());

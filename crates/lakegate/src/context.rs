@@ -26,8 +26,26 @@ pub struct Context {
     /// Folder for temporary files.
     pub spill: PathBuf,
     pub threads: usize,
-    /// Set when a person asked to stop: no new work is begun.
-    pub stop: Arc<AtomicBool>,
+    pub stop: Stopping,
+}
+
+/// Why no new work is begun.
+#[derive(Clone, Default)]
+pub struct Stopping {
+    /// A person asked to stop.
+    pub asked: Arc<AtomicBool>,
+    /// Work goes on with another lake.
+    pub swapped: Arc<AtomicBool>,
+}
+
+impl Stopping {
+    pub fn is_set(&self) -> bool {
+        self.is_asked() || self.swapped.load(Ordering::Relaxed)
+    }
+
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
 }
 
 /// Where the ledger of a lake is.
@@ -76,12 +94,17 @@ impl Context {
             failpoints: Failpoints::parse(std::env::var("LAKEGATE_KILL_AT").ok().as_deref()),
             spill,
             threads: std::thread::available_parallelism().map_or(2, usize::from),
-            stop,
+            stop: Stopping { asked: stop, swapped: Arc::default() },
         }
     }
 
+    /// The same for another lake over the same storage.
+    pub fn with_lake(self, lake: Arc<Lake>) -> Self {
+        Self { lake, ..self }
+    }
+
     pub fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_set()
     }
 
     /// Waits for a ledger transaction, from a thread that may block.

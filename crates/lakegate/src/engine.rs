@@ -30,6 +30,7 @@ pub struct Report {
     /// What kept a part of the work from being done. Nothing of it is lost: the
     /// next run tries it again.
     pub failures: Vec<Failure>,
+    pub n_failed_polls: usize,
     pub interrupted: bool,
     pub elapsed: Duration,
 }
@@ -49,7 +50,9 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
     let mut report = Report { failures: replay::resume(ctx), ..Report::default() };
     let mut intake = Intake::new(ctx)?;
     let mut worker = Worker::default();
-    report.round.warnings.extend(polling::poll_due(ctx, only)?);
+    let failed = polling::poll_due(ctx, only)?;
+    report.n_failed_polls = failed.len();
+    report.round.warnings.extend(failed);
     let mut last_progress = Instant::now();
     loop {
         let before = (report.round.n_queued, report.worked.n_committed, report.worked.parked.len());

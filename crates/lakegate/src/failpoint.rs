@@ -37,9 +37,11 @@ pub const REPLAY_WRITTEN: &str = "replay_written";
 pub const REPLAYED: &str = "replayed";
 /// After small packs of raw bytes were bundled, before the ledger knows.
 pub const BUNDLED: &str = "bundled";
+/// After the ledger knows of a bundle, before the packs that it replaces go.
+pub const MOVED: &str = "moved";
 
 /// All points: a name that is none of them is a typing error.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 16] = [
     RECEIVED,
     ACCEPTED,
     DISPOSED,
@@ -55,6 +57,7 @@ pub const ALL: [&str; 15] = [
     REPLAY_WRITTEN,
     REPLAYED,
     BUNDLED,
+    MOVED,
 ];
 
 /// The point at which this process is to die, if any.

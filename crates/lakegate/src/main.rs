@@ -3,6 +3,7 @@
 //! ledger and tables meet.
 
 mod abreast;
+mod adding;
 mod cli;
 mod commands;
 mod context;
@@ -14,6 +15,7 @@ mod mishap;
 mod polling;
 mod prompt;
 mod reconcile;
+mod reload;
 mod render;
 mod replay;
 mod statements;

@@ -120,11 +120,11 @@ async fn keep(
     Ok(())
 }
 
-/// Ends when the process is to stop.
+/// Ends when work is to stop.
 fn stopped(ctx: &Context) -> impl Future<Output = ()> {
     let stop = ctx.stop.clone();
     async move {
-        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        while !stop.is_set() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -1,16 +1,15 @@
 //! Upkeep without input, safe to run at any time and to kill at any point:
 //! compaction, checkpoints, vacuum, bundling and retention of raw bytes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use lakegate_domain::job::FileState;
 use lakegate_domain::{Code, Failure, FileId, LaneName, TableName};
 use lakegate_lake::catalog;
 use lakegate_lake::files::{Compaction, compact, foldable};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::upkeep;
-use lakegate_state::{CommitRecord, RawEntry, RawRef};
+use lakegate_state::{CommitRecord, RawRef};
 
 use crate::context::{Context, now};
 use crate::failpoint;
@@ -112,7 +111,9 @@ fn one_table(ctx: &Context, table: &TableName, kinds: Kinds, done: &mut Upkeep) 
         && newest_version(&folder).saturating_sub(last_checkpoint(&folder)) >= rules.checkpoint_every
     {
         let log = ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, table, &lanes))?;
-        if kinds.dry_run || ctx.runtime.block_on(upkeep::checkpoint(&log, rules.checkpoint_every))? {
+        let write =
+            || ctx.runtime.block_on(upkeep::checkpoint(&log, rules.checkpoint_every, rules.vacuum_after));
+        if kinds.dry_run || write()? {
             done.n_checkpoints += 1;
         }
     }
@@ -195,7 +196,7 @@ fn last_checkpoint(folder: &std::path::Path) -> u64 {
 /// Packs younger than this are left alone: a file may just be on its way from
 /// the raw store into the ledger.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
-/// Small packs older than this are bundled.
+/// Small packs older than this are bundled: an hour of a feed's answers at a time.
 const BUNDLE_AGE: Duration = Duration::from_secs(3600);
 
 /// Bundles small packs, removes raw bytes past their retention, and sweeps
@@ -209,24 +210,19 @@ fn raw(ctx: &Context, dry_run: bool, done: &mut Upkeep) -> Result<(), Failure> {
     let groups = ctx.raw.bundles(time, age)?;
     if dry_run {
         done.n_bundled += groups.iter().map(Vec::len).sum::<usize>();
-    } else if !groups.is_empty() {
-        let entries = ctx.block(ctx.store.raw_refs())?;
-        let mut at: HashMap<(&str, u64), Vec<FileId>> = HashMap::new();
-        for e in &entries {
-            at.entry((e.raw.pack.as_str(), e.raw.offset)).or_default().push(e.file_id);
-        }
-        for group in &groups {
-            if ctx.stopping() {
-                return Ok(());
-            }
-            done.part(&format!("raw bytes, {} and others", group[0]), |done| bundle(ctx, group, &at, done));
-        }
     }
-    let entries = ctx.block(ctx.store.raw_refs())?;
-    let mut referenced: HashSet<String> = entries.iter().map(|e| e.raw.pack.clone()).collect();
+    for group in groups.iter().filter(|_| !dry_run) {
+        if ctx.stopping() {
+            return Ok(());
+        }
+        done.part(&format!("raw bytes, {} and others", group[0]), |done| bundle(ctx, group, done));
+    }
+    let packs = ctx.block(ctx.store.raw_packs())?;
+    let mut referenced: HashSet<String> = packs.iter().map(|p| p.pack.clone()).collect();
     if let Some(keep) = ctx.lake.upkeep.keep_raw {
         let before = now().0 - keep.as_millis() as i64;
-        for (pack, files) in past_retention(&entries, before) {
+        for pack in packs.iter().filter(|p| !p.has_unsettled && p.newest_landed_at.0 < before) {
+            let files = ctx.block(ctx.store.raw_in(std::slice::from_ref(&pack.pack)))?;
             done.n_raw_removed += files.len();
             if dry_run {
                 // Files may share bytes.
@@ -236,8 +232,8 @@ fn raw(ctx: &Context, dry_run: bool, done: &mut Upkeep) -> Result<(), Failure> {
                 continue;
             }
             ctx.block(ctx.store.raw_gone(&files.iter().map(|e| e.file_id).collect::<Vec<_>>()))?;
-            done.raw_removed_bytes += ctx.raw.remove(pack)?;
-            referenced.remove(pack);
+            done.raw_removed_bytes += ctx.raw.remove(&pack.pack)?;
+            referenced.remove(&pack.pack);
         }
     }
     if !dry_run {
@@ -249,15 +245,15 @@ fn raw(ctx: &Context, dry_run: bool, done: &mut Upkeep) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Folds a group of packs into one; `at` says whose bytes lie where.
-fn bundle(
-    ctx: &Context,
-    group: &[String],
-    at: &HashMap<(&str, u64), Vec<FileId>>,
-    done: &mut Upkeep,
-) -> Result<(), Failure> {
+/// Folds a group of packs into one.
+fn bundle(ctx: &Context, group: &[String], done: &mut Upkeep) -> Result<(), Failure> {
     let moved = ctx.raw.bundle(group)?;
     ctx.failpoints.pass(failpoint::BUNDLED);
+    let entries = ctx.block(ctx.store.raw_in(group))?;
+    let mut at: HashMap<(&str, u64), Vec<FileId>> = HashMap::new();
+    for e in &entries {
+        at.entry((e.raw.pack.as_str(), e.raw.offset)).or_default().push(e.file_id);
+    }
     let moves: Vec<(FileId, RawRef)> = moved
         .iter()
         .filter_map(|m| at.get(&(m.from_pack.as_str(), m.from_offset)).map(|ids| (ids, &m.to)))
@@ -276,21 +272,10 @@ fn bundle(
         })
         .collect();
     ctx.block(ctx.store.move_raw(&moves))?;
+    ctx.failpoints.pass(failpoint::MOVED);
     for pack in group {
         ctx.raw.remove(pack)?;
     }
     done.n_bundled += group.len();
     Ok(())
-}
-
-/// The packs that go, each with its files: every one of them has settled and
-/// landed before `before_ms`.
-fn past_retention(entries: &[RawEntry], before_ms: i64) -> BTreeMap<&str, Vec<&RawEntry>> {
-    let settled = |s: FileState| !matches!(s, FileState::Queued | FileState::Leased | FileState::Parked);
-    let mut packs: BTreeMap<&str, Vec<&RawEntry>> = BTreeMap::new();
-    for e in entries {
-        packs.entry(&e.raw.pack).or_default().push(e);
-    }
-    packs.retain(|_, files| files.iter().all(|e| settled(e.state) && e.landed_at.0 < before_ms));
-    packs
 }

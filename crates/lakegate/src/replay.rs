@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::context::{Context, now};
 use crate::failpoint;
+use crate::ingest::dedupe::leave_out;
 use crate::ingest::fold::quarantine_schema;
 use crate::ingest::prepare::{STREAM_OVER_BYTES, prepare};
 use crate::ingest::tables::Tables;
@@ -92,8 +93,12 @@ pub fn replay(
     only: &[FileId],
     progress: &dyn Fn(usize, usize),
 ) -> Result<Replayed, Failure> {
-    crate::abreast::check(ctx, &dataset.name)?;
-    settle(ctx, dataset)?;
+    let all = only.is_empty();
+    match all {
+        true => crate::abreast::check_ledger(ctx, &dataset.name)?,
+        false => crate::abreast::check(ctx, &dataset.name)?,
+    }
+    settle(ctx, dataset, all)?;
     let unfinished =
         ctx.block(ctx.store.unfinished_swaps())?.into_iter().find(|swap| swap.dataset == dataset.name);
     if let Some(swap) = &unfinished
@@ -131,6 +136,10 @@ fn once(
     if jobs.is_empty() && !finishes {
         return Ok(replayed);
     }
+    if only.is_empty() && n_kept > 0 {
+        // What is kept as it is must be there.
+        crate::abreast::check(ctx, &dataset.name)?;
+    }
     let all = only.is_empty() && n_kept == 0;
     let run = ctx.block(ctx.store.start_run("replay", Some(&dataset.name), now()))?;
     let result = match jobs.is_empty() {
@@ -157,8 +166,8 @@ fn once(
 /// Brings the dataset's open jobs to their end first. A job whose commit was not
 /// acknowledged has rows in the tables that the ledger does not know of; a
 /// replay would take them away, and the job's token would keep them away.
-fn settle(ctx: &Context, dataset: &Dataset) -> Result<(), Failure> {
-    Worker::default().drain(ctx, Some(&dataset.name), &|_| {})?;
+fn settle(ctx: &Context, dataset: &Dataset, all: bool) -> Result<(), Failure> {
+    Worker::before_rebuild(all).drain(ctx, Some(&dataset.name), &|_| {})?;
     let open = ctx.block(ctx.store.lanes_with_work(now()))?.into_iter().find(|l| l.dataset == dataset.name);
     match open {
         Some(lane) if !ctx.stopping() => Err(Failure::new(
@@ -189,6 +198,10 @@ fn rebuild(
         false => Tables::live(dataset.clone(), ctx.lake.storage.clone(), sink_options(ctx, &[])),
     };
     ctx.runtime.block_on(tables.open_existing())?;
+    match all {
+        true => tables.dedupers().set_anew(),
+        false => tables.dedupers().set_without(ids.iter().copied()),
+    }
     if replayed.n_kept > 0
         && let Some(table) = without_owner(&mut tables)
     {
@@ -247,12 +260,17 @@ fn rebuild(
                     written.entry((true, table)).or_default().extend(files);
                 }
                 discard(&mut written);
+                tables.dedupers().clear();
                 figures.clear();
                 replayed.refused.clear();
                 left = jobs.clone();
                 continue;
             }
+            if tables.dedupe() && !prepared.is_streamed {
+                leave_out(&env, &mut tables, &mut prepared)?;
+            }
             for (table, files) in std::mem::take(&mut prepared.streamed) {
+                tables.dedupers().written(&table, &files);
                 written.entry((false, table)).or_default().extend(files);
             }
             for (table, files) in std::mem::take(&mut prepared.streamed_quarantine) {
@@ -263,6 +281,7 @@ fn rebuild(
             replayed.refused.extend(prepared.failed.drain(..).map(|(j, f)| (j.path, f)));
             figures.extend(outcomes(dataset, &prepared.files));
             write(ctx, &mut tables, &mut prepared.files, &mut written)?;
+            tables.dedupers().commit();
             progress(total - left.len(), total);
         }
         Ok(())
@@ -322,6 +341,9 @@ fn write(
                 ctx.runtime.block_on(log.create(schema.clone(), &partitions, description.as_deref()))?;
             }
             let adds = write_rows(log, schema, &partitions, rows, sink_options(ctx, &sort_by))?;
+            if !quarantine {
+                tables.dedupers().written(&name, &adds);
+            }
             written.entry((quarantine, name.clone())).or_default().extend(adds);
         }
     }

@@ -9,6 +9,7 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::{Code, DatasetName, Failure, FileId, LaneName, RunId};
 use lakegate_state::{Job, Limits, RunStatus};
 
+use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use crate::ingest::tables::Tables;
@@ -27,6 +28,9 @@ pub struct Worker {
     /// Lanes in which a batch met a mistake of this program: their files are
     /// worked on one by one until the one is found at which it happens.
     singly: HashSet<LaneName>,
+    /// Whether all tables are about to be rebuilt: one that is gone may be made
+    /// anew.
+    before_rebuild: bool,
 }
 
 /// A file that waits for a person, and why.
@@ -82,6 +86,12 @@ impl Worked {
 }
 
 impl Worker {
+    /// A worker that clears the lanes before tables are rebuilt, `all` of them
+    /// or some.
+    pub fn before_rebuild(all: bool) -> Self {
+        Self { before_rebuild: all, ..Self::default() }
+    }
+
     /// Works until no lane has a job that is due, or the process is to stop.
     /// `progress` is told after each batch.
     pub fn drain(
@@ -146,6 +156,7 @@ impl Worker {
         let finish = |done: &Done| -> Result<(), Failure> {
             ctx.block(ctx.store.finish(lane, &ctx.owner, &done.outcomes, &done.commits, run, now()))
         };
+        let before_rebuild = self.before_rebuild;
         let tables = self.tables.entry(name.clone()).or_insert_with(|| {
             Tables::live(dataset.clone(), ctx.lake.storage.clone(), ingest::sink_options(ctx, &[]))
         });
@@ -156,8 +167,15 @@ impl Worker {
             Some(job) => format!("loading {} ({}) of {name}", job.path, job.file_id),
             None => format!("loading {} files of {name}", claim.jobs.len()),
         };
-        let result =
-            caught(&doing, || ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done));
+        let result = caught(&doing, || {
+            if tables.iter_mut().next().is_none() {
+                match before_rebuild {
+                    true => abreast::check_ledger(ctx, name)?,
+                    false => abreast::check(ctx, name)?,
+                }
+            }
+            ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done)
+        });
         worked.count(&done);
         worked.parked = done
             .parked
@@ -192,7 +210,23 @@ impl Worker {
             }
         }
         ctx.block(ctx.store.release(lane, &ctx.owner, now()))?;
+        self.remember_less(ctx, name);
         Ok(Some(worked))
+    }
+
+    /// Holds what is remembered of rows to its share of memory: other datasets'
+    /// give way, the largest first. It is read again when it is needed.
+    fn remember_less(&mut self, ctx: &Context, but: &DatasetName) {
+        let others = self.tables.iter_mut().filter(|(name, _)| *name != but);
+        let mut others: Vec<_> = others.map(|(_, t)| (t.dedupers().memory_bytes(), t)).collect();
+        others.sort_unstable_by_key(|(bytes, _)| *bytes);
+        let mut left: usize = others.iter().map(|(bytes, _)| bytes).sum();
+        while left > ingest::remembered_bytes(ctx)
+            && let Some((bytes, tables)) = others.pop()
+        {
+            tables.dedupers().clear();
+            left -= bytes;
+        }
     }
 
     fn retry(&self, ctx: &Context, lane: &LaneName, run: RunId, setback: &Setback) -> Result<(), Failure> {
@@ -238,6 +272,11 @@ impl Worker {
     /// Forgets what is known of tables: somebody else may have changed them.
     pub fn forget(&mut self) {
         self.tables.clear();
+    }
+
+    /// The tables' files were rewritten, and no row was changed.
+    pub fn reread(&mut self) {
+        self.tables.values_mut().for_each(Tables::reread);
     }
 }
 

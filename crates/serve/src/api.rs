@@ -1,6 +1,7 @@
 //! What each address answers. Handlers read what was asked, ask the lake, and
 //! say in which form; what they say on a page is in `pages`.
 
+pub mod adding;
 pub mod events;
 pub mod feeds;
 pub mod observatory;

@@ -1,6 +1,7 @@
-//! What all requests share. Made once, when the server is bound.
+//! What all requests share. Made when the server is bound, and made anew of the
+//! same parts when the lake is another one.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -12,6 +13,7 @@ use lakegate_state::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::admin::Admin;
 use crate::feed::Feed;
 use crate::limits::Clients;
 use crate::metrics::Requests;
@@ -23,6 +25,7 @@ use crate::wanted::Format;
 const TURN: Duration = Duration::from_secs(5);
 
 /// What all requests share.
+#[derive(Clone)]
 pub struct App {
     pub lake: Arc<Lake>,
     /// By name.
@@ -34,9 +37,13 @@ pub struct App {
     /// `None` where the lake has no ledger yet.
     pub store: Option<Store>,
     pub settings: Settings,
-    pub clients: Option<Clients>,
-    pub requests: Requests,
-    /// Turns true when the server is asked to stop.
+    pub clients: Option<Arc<Clients>>,
+    pub requests: Arc<Requests>,
+    /// Who may add feeds; `None` where nobody may.
+    pub admin: Option<Arc<Admin>>,
+    /// Why the configuration in the lake's folder is not the one that is served.
+    pub kept: Arc<RwLock<Option<String>>>,
+    /// Turns true when the server is asked to stop, or the lake is another one.
     pub stopping: watch::Receiver<bool>,
     /// Places of those who are answered at the same time.
     pub places: Arc<Semaphore>,
@@ -50,6 +57,16 @@ pub struct App {
 const BLOCKS: u32 = 8;
 
 impl App {
+    /// The same for another lake, over the same storage.
+    pub fn of(&self, lake: Arc<Lake>, stopping: watch::Receiver<bool>) -> Self {
+        Self { feeds: Feed::all(&lake, &self.feeds), lake, stopping, ..self.clone() }
+    }
+
+    /// Why the configuration in the lake's folder is not the one that is served.
+    pub fn kept(&self) -> Option<String> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A feed by its name.
     ///
     /// # Errors

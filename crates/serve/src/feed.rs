@@ -47,10 +47,17 @@ pub struct Opened {
 }
 
 impl Feed {
-    /// The feeds of a lake, by name.
-    pub fn all(lake: &Lake) -> Vec<Arc<Feed>> {
-        let mut feeds: Vec<Arc<Feed>> =
-            lake.datasets.iter().filter_map(|d| Self::of(d).map(Arc::new)).collect();
+    /// The feeds of a lake, by name. Of `known` ones those that are declared as
+    /// before are taken over, with what was counted of them.
+    pub fn all(lake: &Lake, known: &[Arc<Feed>]) -> Vec<Arc<Feed>> {
+        let mut feeds: Vec<Arc<Feed>> = lake
+            .datasets
+            .iter()
+            .filter_map(|d| Self::of(d))
+            .map(|feed| {
+                known.iter().find(|k| k.is_declared_as(&feed)).cloned().unwrap_or_else(|| Arc::new(feed))
+            })
+            .collect();
         feeds.sort_by(|a, b| a.name().cmp(b.name()));
         feeds
     }
@@ -70,6 +77,12 @@ impl Feed {
             opened: Mutex::default(),
             publish,
         })
+    }
+
+    fn is_declared_as(&self, other: &Feed) -> bool {
+        // The zone is that of `publish`.
+        (&self.publish, &self.dataset, &self.description, &self.table, self.rules)
+            == (&other.publish, &other.dataset, &other.description, &other.table, other.rules)
     }
 
     pub fn name(&self) -> &str {

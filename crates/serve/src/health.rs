@@ -184,7 +184,7 @@ pub struct Watch {
 impl Watch {
     /// `session` answers for the lake's tables.
     pub fn new(lake: Arc<Lake>, session: Session, store: Store) -> Self {
-        Self { feeds: Feed::all(&lake), lake, session, store }
+        Self { feeds: Feed::all(&lake, &[]), lake, session, store }
     }
 
     /// How everything stands that is published or watched.

@@ -1,11 +1,13 @@
 //! The lake over HTTP: published feeds by route and local hour, every table,
 //! SQL that reads, figures for machines and pages for people.
 //!
-//! It reads the lake's tables and its ledger and writes neither. What comes from
+//! It reads the lake's tables and its ledger and writes neither; who may add
+//! feeds does so through functions that it is given. What comes from
 //! a request becomes a value of an expression, never a part of a statement; what
 //! goes onto a page is escaped by the one type that writes pages.
 
 mod activity;
+mod admin;
 mod answer;
 mod api;
 mod app;
@@ -25,5 +27,6 @@ mod server;
 mod sheet;
 mod wanted;
 
+pub use admin::{Adder, Admin};
 pub use health::{Standing, Stood, Watch};
-pub use server::{Server, Settings};
+pub use server::{Served, Server, Settings};

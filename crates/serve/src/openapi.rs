@@ -19,16 +19,16 @@ use crate::wanted::Format;
 
 /// `GET /openapi.json`
 pub async fn answer(State(app): State<Arc<App>>) -> Response {
-    sheet::json(&document(&app.lake.name, app.settings.feeds_only))
+    sheet::json(&document(&app.lake.name, served(&app)))
 }
 
-/// The description of the addresses that are served.
-pub fn document(lake: &str, feeds_only: bool) -> OpenApi {
+/// The description of addresses.
+fn document(lake: &str, routes: impl Iterator<Item = &'static Route>) -> OpenApi {
     let mut paths = PathsBuilder::new();
-    for route in served(feeds_only) {
-        let mut item = PathItemBuilder::new().operation(HttpMethod::Get, operation(route, false));
-        if route.has_post {
-            item = item.operation(HttpMethod::Post, operation(route, true));
+    for route in routes {
+        let mut item = PathItemBuilder::new().operation(HttpMethod::Get, operation(route, None));
+        if route.post.is_some() {
+            item = item.operation(HttpMethod::Post, operation(route, route.post));
         }
         paths = paths.path(route.path, item.build());
     }
@@ -43,7 +43,8 @@ pub fn document(lake: &str, feeds_only: bool) -> OpenApi {
     OpenApiBuilder::new().info(info).paths(paths.build()).build()
 }
 
-fn operation(route: &Route, is_post: bool) -> Operation {
+/// `body`: media type of what is posted.
+fn operation(route: &Route, body: Option<&str>) -> Operation {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut operation = OperationBuilder::new().tag(route.group.name()).summary(Some(route.summary));
     for name in in_path {
@@ -56,7 +57,7 @@ fn operation(route: &Route, is_post: bool) -> Operation {
                 .schema(Some(schema_of(name, route))),
         );
     }
-    for name in route.params.iter().filter(|name| !(is_post && **name == "q")) {
+    for name in route.params.iter().filter(|name| !(body.is_some() && **name == "q")) {
         operation = operation.parameter(
             ParameterBuilder::new()
                 .name(*name)
@@ -66,9 +67,9 @@ fn operation(route: &Route, is_post: bool) -> Operation {
                 .schema(Some(schema_of(name, route))),
         );
     }
-    if is_post {
-        let statement = ContentBuilder::new().schema(Some(object(Type::String))).build();
-        let body = RequestBodyBuilder::new().content("text/plain", statement).required(Some(Required::True));
+    if let Some(media_type) = body {
+        let content = ContentBuilder::new().schema(Some(object(Type::String))).build();
+        let body = RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True));
         operation = operation.request_body(Some(body.build()));
     }
     let mut good = ResponseBuilder::new().description("What was asked for");
@@ -132,11 +133,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::routes::ROUTES;
+    use crate::routes::{ROUTES, served_to};
 
     #[test]
     fn every_address_is_described_with_every_parameter() {
-        let document = serde_json::to_value(document("x", false)).unwrap();
+        let document = serde_json::to_value(document("x", served_to(false, true))).unwrap();
         let paths = document["paths"].as_object().unwrap();
         assert_eq!(paths.len(), ROUTES.len());
         for route in ROUTES {
@@ -153,6 +154,7 @@ mod tests {
                 .collect();
             assert!(route.params.iter().all(|p| named.contains(p)), "{}", route.path);
         }
-        assert!(self::document("x", true).paths.paths.keys().all(|p| !p.starts_with("/sql")));
+        let public = self::document("x", served_to(true, false));
+        assert!(public.paths.paths.keys().all(|p| !p.starts_with("/sql") && p != "/feeds/new"));
     }
 }

@@ -12,6 +12,7 @@ use crate::health::{Standing, Stood};
 use crate::problem::Problem;
 use crate::wanted::{Format, split_ending};
 
+pub mod adding;
 pub mod chart;
 pub mod feeds;
 pub mod grid;
@@ -102,6 +103,14 @@ pub fn problem(app: &App, problem: &Problem) -> Response {
 /// The page of `/health`.
 pub fn health(app: &App, all: &[Stood]) -> Response {
     let mut html = Html::default();
+    if let Some(why) = app.kept() {
+        html.open("div", &[("role", "status"), ("class", "alert")]);
+        html.element("p", &[], "The configuration was changed and has errors; the lake goes on as it was.");
+        if !app.settings.feeds_only {
+            html.element("pre", &[], &why);
+        }
+        html.close("div");
+    }
     html.open("table", &[]).element("caption", &[], "How feeds and datasets stand");
     html.head(&["", "State", "Newest", "Age", "Stale after", "What is wrong"]);
     for stood in all {
@@ -161,7 +170,7 @@ fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             // A narrow space that does not break.
             out.push('\u{202f}');
         }

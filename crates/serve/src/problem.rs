@@ -54,7 +54,7 @@ impl Problem {
         let title = status.canonical_reason().unwrap_or("the request failed").to_lowercase();
         let help = match status {
             StatusCode::NOT_FOUND => "`/openapi.json` lists the addresses, `/` the feeds",
-            StatusCode::METHOD_NOT_ALLOWED => "use GET; only `/sql` takes POST",
+            StatusCode::METHOD_NOT_ALLOWED => "use GET; only statements and forms are sent by POST",
             StatusCode::PAYLOAD_TOO_LARGE => "send less",
             _ => "`/openapi.json` says how to ask",
         };
@@ -117,7 +117,7 @@ impl From<session::Error> for Problem {
 pub fn reason(status: u16) -> &'static str {
     match status {
         400 => "The request makes no sense; `help` says how to mend it",
-        403 => "The statement does more than read",
+        403 => "It may not be done, by this statement or from there",
         404 => "There is no such thing; `help` says what there is",
         422 => "The answer would take more than it may",
         429 => "Too many requests; `Retry-After` says when to ask again",

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::api::{events, feeds, observatory, rows, sql, tables, upkeep};
+use crate::api::{adding, events, feeds, observatory, rows, sql, tables, upkeep};
 use crate::app::App;
 use crate::wanted::Format;
 
@@ -34,7 +34,8 @@ pub struct Route {
     pub ends_in_word: bool,
     /// What goes wrong, beside what can go wrong everywhere.
     pub problems: &'static [u16],
-    pub has_post: bool,
+    /// Media type of the body that it takes by POST as well.
+    pub post: Option<&'static str>,
     handler: fn() -> MethodRouter<Arc<App>>,
 }
 
@@ -48,6 +49,8 @@ pub enum Group {
     /// Only where the whole lake is served.
     Lake,
     Upkeep,
+    /// Only where feeds may be added: it changes the lake.
+    Admin,
 }
 
 impl Group {
@@ -57,6 +60,7 @@ impl Group {
             Group::Observatory => "Bus Observatory",
             Group::Lake => "lake",
             Group::Upkeep => "upkeep",
+            Group::Admin => "admin",
         }
     }
 }
@@ -71,7 +75,7 @@ const PLAIN: Route = Route {
     params: &[],
     ends_in_word: false,
     problems: &[],
-    has_post: false,
+    post: None,
     handler: || get(upkeep::home),
 };
 
@@ -86,6 +90,16 @@ pub const ROUTES: &[Route] = &[
         params: &["format"],
         ends_in_word: true,
         handler: || get(feeds::list),
+        ..PLAIN
+    },
+    Route {
+        path: "/feeds/new",
+        group: Group::Admin,
+        summary: "A form that looks at an endpoint and writes a dataset file for it",
+        media_type: "text/html",
+        problems: &[403, 422],
+        post: Some("application/x-www-form-urlencoded"),
+        handler: || get(adding::form).post(adding::submit),
         ..PLAIN
     },
     Route {
@@ -204,7 +218,7 @@ pub const ROUTES: &[Route] = &[
         params: sql::PARAMS,
         ends_in_word: true,
         problems: &[403, 422],
-        has_post: true,
+        post: Some("text/plain"),
         handler: || get(sql::get).post(sql::post),
         ..PLAIN
     },
@@ -246,21 +260,30 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// The addresses that are served.
-pub fn served(feeds_only: bool) -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(move |r| !(feeds_only && r.group == Group::Lake))
+pub fn served(app: &App) -> impl Iterator<Item = &'static Route> {
+    served_to(app.settings.feeds_only, app.admin.is_some())
+}
+
+/// The addresses of a server with these settings.
+pub fn served_to(feeds_only: bool, has_admin: bool) -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(move |r| match r.group {
+        Group::Lake => !feeds_only,
+        Group::Admin => has_admin,
+        Group::Feeds | Group::Observatory | Group::Upkeep => true,
+    })
 }
 
 /// The router of the addresses that are served.
-pub fn router(feeds_only: bool) -> Router<Arc<App>> {
+pub fn router(app: &App) -> Router<Arc<App>> {
     let (mut public, mut own) = (Router::new(), Router::new());
-    for route in served(feeds_only) {
+    for route in served(app) {
         let template = route.path;
         let mark = move |mut response: Response| async move {
             response.extensions_mut().insert(Template(template));
             response
         };
         let router = match route.group {
-            Group::Lake => &mut own,
+            Group::Lake | Group::Admin => &mut own,
             Group::Feeds | Group::Observatory | Group::Upkeep => &mut public,
         };
         let endings = route.formats.iter().filter(|_| route.ends_in_word);

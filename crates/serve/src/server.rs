@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -17,15 +17,16 @@ use lakegate_state::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 
+use crate::admin::Admin;
 use crate::api::sql::MOST_BYTES;
 use crate::app::App;
 use crate::feed::Feed;
 use crate::limits::{self, Clients};
-use crate::metrics::Requests;
 use crate::pages;
 use crate::problem::Problem;
 use crate::routes::{Template, router};
@@ -62,8 +63,55 @@ pub struct Settings {
 /// A server that listens and does not answer yet.
 pub struct Server {
     listener: TcpListener,
+    served: Served,
+}
+
+/// What a server serves now: a lake that can be changed for another.
+#[derive(Clone)]
+pub struct Served(Arc<RwLock<Generation>>);
+
+/// One lake as it is served, and what answers for it.
+struct Generation {
     app: Arc<App>,
-    stop: watch::Sender<bool>,
+    router: Router,
+    /// Tells those who follow feeds that this one is over.
+    end: watch::Sender<bool>,
+}
+
+impl Generation {
+    fn new(app: App, end: watch::Sender<bool>) -> Self {
+        let app = Arc::new(app);
+        Self { router: service(app.clone()), app, end }
+    }
+}
+
+impl Served {
+    /// Serves another lake over the same storage from the next request on.
+    /// Requests that are being answered end with the lake that they began with;
+    /// those who follow feeds are told to ask again.
+    pub fn swap(&self, lake: Arc<Lake>) {
+        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let (end, ending) = watch::channel(*now.end.borrow());
+        let new = Generation::new(now.app.of(lake, ending), end);
+        let old = std::mem::replace(&mut *now, new);
+        old.end.send_replace(true);
+    }
+
+    /// Says on `/health` why the configuration in the lake's folder is not the
+    /// one that is served; `None` where it is.
+    pub fn kept(&self, why: Option<String>) {
+        *self.app().kept.write().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    fn app(&self) -> Arc<App> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).app.clone()
+    }
+
+    async fn answer(self, request: Request) -> Response {
+        let router = self.0.read().unwrap_or_else(PoisonError::into_inner).router.clone();
+        let Ok(response) = router.oneshot(request).await;
+        response
+    }
 }
 
 impl Server {
@@ -79,19 +127,22 @@ impl Server {
         session: &Session,
         memory_bytes: u64,
         settings: Settings,
+        admin: Option<Admin>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let spill = lake.storage.join("tmp");
         let share = (memory_bytes / 2).max(LEAST_MEMORY);
         let beside = || session.beside(share, &spill).map_err(io::Error::other);
-        let (stop, stopping) = watch::channel(false);
+        let (end, stopping) = watch::channel(false);
         let app = App {
-            feeds: Feed::all(&lake),
+            feeds: Feed::all(&lake, &[]),
             session: beside()?,
             sql: beside()?,
             store,
-            clients: settings.per_minute.map(Clients::new),
-            requests: Requests::default(),
+            clients: settings.per_minute.map(|n| Arc::new(Clients::new(n))),
+            requests: Arc::default(),
+            admin: admin.map(Arc::new),
+            kept: Arc::default(),
             stopping,
             places: Arc::new(Semaphore::new(settings.at_once.max(1) as usize)),
             statements: Arc::new(Semaphore::new(STATEMENTS)),
@@ -99,7 +150,13 @@ impl Server {
             lake,
             settings,
         };
-        Ok(Self { listener, app: Arc::new(app), stop })
+        let served = Served(Arc::new(RwLock::new(Generation::new(app, end))));
+        Ok(Self { listener, served })
+    }
+
+    /// What it serves, to be changed while it runs.
+    pub fn served(&self) -> Served {
+        self.served.clone()
     }
 
     /// Where it listens.
@@ -116,7 +173,7 @@ impl Server {
     /// # Errors
     /// The listener failed.
     pub async fn run(self, stopped: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let app = self.app.clone();
+        let app = self.served.app();
         // Whoever asks first does not wait until everything is counted.
         let counting = tokio::spawn(async move {
             for feed in &app.feeds {
@@ -125,11 +182,16 @@ impl Server {
                 }
             }
         });
-        let service = service(self.app).into_make_service_with_connect_info::<SocketAddr>();
-        let mut stopping = self.stop.subscribe();
-        let stop = self.stop;
+        let served = self.served.clone();
+        let service = Router::new()
+            .fallback(move |request: Request| served.clone().answer(request))
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let (stop, mut stopping) = watch::channel(false);
+        let served = self.served.clone();
         tokio::spawn(async move {
             stopped.await;
+            // Those who follow feeds would keep it from ending.
+            served.0.read().unwrap_or_else(PoisonError::into_inner).end.send_replace(true);
             stop.send_replace(true);
         });
         let mut asked = stopping.clone();
@@ -157,7 +219,7 @@ fn service(app: Arc<App>) -> Router {
     let plain = DefaultPredicate::new()
         .and(NotForContentType::const_new("application/vnd.apache.parquet"))
         .and(NotForContentType::const_new("application/vnd.apache.arrow.file"));
-    router(app.settings.feeds_only)
+    router(&app)
         .fallback(|| async { Problem::of_status(StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { Problem::of_status(StatusCode::METHOD_NOT_ALLOWED) })
         .layer(DefaultBodyLimit::max(MOST_BYTES))
@@ -194,7 +256,8 @@ async fn around(
     let mut response = if for_people { pages::for_people(&app, response) } else { response };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // A form that changes the lake must tell where it comes from.
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }

@@ -139,6 +139,21 @@ impl Store {
         Ok(Seq(row.map(|r| r.try_get(0)).transpose()?.unwrap_or(0)))
     }
 
+    /// The files of the lane's open jobs with a seq from `from` to `to`: where a
+    /// table's token is `to`, it holds their rows although they are not finished.
+    pub async fn open_files(&self, lane: &LaneName, from: Seq, to: Seq) -> Result<Vec<FileId>> {
+        let rows = sqlx::query(
+            "select j.file_id from jobs j join lanes l on l.lane_id = j.lane_id \
+             where l.lane = ? and j.open = 1 and j.seq between ? and ? order by j.seq",
+        )
+        .bind(&lane.0)
+        .bind(from.0)
+        .bind(to.0)
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| Ok(FileId(row.try_get(0)?))).collect()
+    }
+
     /// Takes the lane's lease, if it is free, has ended or is ours already, and
     /// its next jobs. `None` if someone else holds it, if nothing is open, or if
     /// the first job may not be tried yet; nothing is changed then.

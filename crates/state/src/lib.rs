@@ -48,7 +48,7 @@ pub use lanes::{Claim, Job, LaneWork, Limits};
 pub use outcomes::{ExpectationResult, Outcome, TableRows};
 pub use parked::{Filter, ParkedFile};
 pub use polls::Polled;
-pub use raw::{RawEntry, RawRef};
+pub use raw::{RawEntry, RawPack, RawRef};
 pub use replay::{Replayable, Swap};
 pub use runs::RunStatus;
 pub use store::{Millis, Store};

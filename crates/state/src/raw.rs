@@ -1,14 +1,11 @@
 //! Where the bytes of files are kept, for the upkeep of the raw store.
 
-use lakegate_domain::job::FileState;
-use lakegate_domain::{DatasetName, FileId};
+use lakegate_domain::FileId;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use crate::bulk;
 use crate::error::Result;
-use crate::files::parse_state;
-use crate::intern::parse_dataset;
 use crate::sqlite::Row;
 use crate::store::{Millis, Store, signed, unsigned};
 
@@ -41,32 +38,61 @@ impl RawRef {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawEntry {
     pub file_id: FileId,
-    pub dataset: DatasetName,
     pub raw: RawRef,
-    pub landed_at: Millis,
-    pub state: FileState,
+}
+
+/// A file of the raw store that holds bytes of known files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawPack {
+    pub pack: String,
+    pub n_files: u64,
+    /// When the newest of its files landed.
+    pub newest_landed_at: Millis,
+    /// Whether one of its files is still to be worked on, by Lakegate or a person.
+    pub has_unsettled: bool,
 }
 
 impl Store {
-    /// Every file whose bytes are kept, oldest first. Files may share bytes.
-    pub async fn raw_refs(&self) -> Result<Vec<RawEntry>> {
+    /// The files of the raw store that hold bytes of known files.
+    pub async fn raw_packs(&self) -> Result<Vec<RawPack>> {
         let rows = sqlx::query(
-            "select f.file_id, d.dataset, f.landed_at, f.state, f.pack, f.pack_offset, f.stored_bytes, f.method \
-             from files f join datasets d on d.dataset_id = f.dataset_id where f.raw_gone = 0 order by f.file_id",
+            "select pack, count(*), max(landed_at), max(state in ('queued', 'leased', 'parked')) from files \
+             where raw_gone = 0 group by pack order by pack",
         )
         .fetch_all(self.readers())
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(RawEntry {
-                    file_id: FileId(row.try_get(0)?),
-                    dataset: parse_dataset(row.try_get(1)?)?,
-                    landed_at: Millis(row.try_get(2)?),
-                    state: parse_state(row.try_get(3)?)?,
-                    raw: RawRef::from_row(row, 4)?,
+                Ok(RawPack {
+                    pack: row.try_get(0)?,
+                    n_files: unsigned(row.try_get(1)?),
+                    newest_landed_at: Millis(row.try_get(2)?),
+                    has_unsettled: row.try_get(3)?,
                 })
             })
             .collect()
+    }
+
+    /// The files whose bytes are kept in these files of the raw store, oldest
+    /// first. Files may share bytes.
+    pub async fn raw_in(&self, packs: &[String]) -> Result<Vec<RawEntry>> {
+        let mut tx = self.read().await?;
+        let rows = bulk::fetch(
+            &mut tx,
+            "with v (pack) as (values $rows) select f.file_id, f.pack, f.pack_offset, f.stored_bytes, f.method \
+             from files f join v on v.pack = f.pack where f.raw_gone = 0",
+            1,
+            packs,
+            |b, pack| {
+                b.put(pack.as_str());
+            },
+        )
+        .await?;
+        let entry =
+            |row: &Row| Ok(RawEntry { file_id: FileId(row.try_get(0)?), raw: RawRef::from_row(row, 1)? });
+        let mut entries = rows.iter().map(entry).collect::<Result<Vec<RawEntry>>>()?;
+        entries.sort_by_key(|e| e.file_id);
+        Ok(entries)
     }
 
     /// The bytes of these files have been copied elsewhere; once this returns

@@ -58,6 +58,21 @@ impl Store {
         rows.iter().map(|row| Ok((parse_table(row.try_get(0)?)?, row.try_get(1)?))).collect()
     }
 
+    /// Rows that the committed files of the ledger have put into a table, and
+    /// into the quarantine beside it.
+    pub async fn rows_put_into(&self, table: &TableName) -> Result<(u64, u64)> {
+        let row = sqlx::query(
+            "select coalesce(sum(r.n_committed), 0), coalesce(sum(r.n_quarantined), 0) from file_tables r \
+             join files f on f.file_id = r.file_id join tables t on t.table_id = r.table_id \
+             where t.table_name = ? and f.state = 'committed'",
+        )
+        .bind(table.to_string())
+        .fetch_one(self.readers())
+        .await?;
+        let (rows, quarantined): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        Ok((rows.unsigned_abs(), quarantined.unsigned_abs()))
+    }
+
     /// The rows that the reader found for one table in the dataset's last
     /// committed files, newest first, at most `last_n`.
     pub async fn read_row_counts(&self, dataset: &DatasetName, table: &str, last_n: u32) -> Result<Vec<u64>> {

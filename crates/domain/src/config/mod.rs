@@ -10,7 +10,7 @@ mod compile;
 mod decode;
 mod diagnostic;
 mod raw;
-mod scalars;
+pub(crate) mod scalars;
 pub mod schema;
 pub mod secret;
 mod yaml;
@@ -36,10 +36,9 @@ pub const DATASETS_FOLDER: &str = "datasets";
 /// Reads and compiles the lake whose `lake.yaml` is in `root`, with the
 /// process's environment.
 pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
-    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
-    let (lake, datasets, mut failed) = texts(&root);
-    let Some(lake) = lake else { return Err(failed) };
-    match compile(&root, &lake, &datasets, &environment) {
+    let (texts, mut failed) = read(root);
+    let Some(texts) = texts else { return Err(failed) };
+    match texts.compile() {
         Ok(lake) if failed.is_empty() => Ok(lake),
         Ok(_) => Err(failed),
         Err(found) => {
@@ -49,6 +48,64 @@ pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
     }
 }
 
+/// The text of a lake's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    /// The folder with `lake.yaml`; absolute.
+    pub root: PathBuf,
+    pub lake: SourceText,
+    /// By path.
+    pub datasets: Vec<SourceText>,
+}
+
+impl Texts {
+    /// Compiles them with the process's environment.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub fn compile(&self) -> Result<Lake, Diagnostics> {
+        compile(&self.root, &self.lake, &self.datasets, &|name| std::env::var(name).ok())
+    }
+
+    /// The same with more dataset files.
+    pub fn with(&self, more: impl IntoIterator<Item = SourceText>) -> Self {
+        let mut texts = self.clone();
+        texts.datasets.extend(more);
+        texts
+    }
+}
+
+/// Reads the text of the lake in `root`, and what of it cannot be read. There
+/// is none where its `lake.yaml` is missing.
+pub fn read(root: &Path) -> (Option<Texts>, Diagnostics) {
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+    let mut failed = Diagnostics::default();
+    let lake = read_lake(&root).map_err(|d| failed.push(d)).ok();
+    let mut datasets = Vec::new();
+    for path in dataset_paths(&root).unwrap_or_else(|(folder, error)| {
+        failed.push(unreadable(&folder, &error));
+        Vec::new()
+    }) {
+        let shown = path.strip_prefix(&root).unwrap_or(&path);
+        match read_text(&path, shown) {
+            Ok(source) => datasets.push(source),
+            Err(finding) => failed.push(finding),
+        }
+    }
+    (lake.map(|lake| Texts { root, lake, datasets }), failed)
+}
+
+/// The dataset files of the lake in `root`, in the order of their paths.
+///
+/// # Errors
+/// The folder that cannot be listed.
+pub fn dataset_paths(root: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let mut paths = Vec::new();
+    find_yaml(&root.join(DATASETS_FOLDER), &mut paths)?;
+    paths.sort();
+    Ok(paths)
+}
+
 /// As [`load`], for those who look at what was loaded before: a dataset's file
 /// that has errors is left out, and what is wrong with it is told beside the lake.
 ///
@@ -56,18 +113,17 @@ pub fn load(root: &Path) -> Result<Lake, Diagnostics> {
 ///
 /// What is wrong with `lake.yaml` itself, and with all else.
 pub fn load_sound(root: &Path) -> Result<(Lake, Diagnostics), Diagnostics> {
-    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
-    let (lake, mut datasets, mut failed) = texts(&root);
-    let Some(lake) = lake else { return Err(failed) };
+    let (texts, mut failed) = read(root);
+    let Some(mut texts) = texts else { return Err(failed) };
     loop {
-        let found = match compile(&root, &lake, &datasets, &environment) {
+        let found = match texts.compile() {
             Ok(lake) => return Ok((lake, failed)),
             Err(found) => found,
         };
-        let n = datasets.len();
-        datasets.retain(|d| !found.items().iter().any(|f| f.path() == Some(&d.path)));
+        let n = texts.datasets.len();
+        texts.datasets.retain(|d| !found.items().iter().any(|f| f.path() == Some(&d.path)));
         failed.extend(found.items().to_vec());
-        if datasets.len() == n {
+        if texts.datasets.len() == n {
             return Err(failed);
         }
     }
@@ -89,34 +145,10 @@ pub fn place_of(source: &Arc<SourceText>, key: &str, value: &str) -> Option<Span
     find(&yaml::parse(&source.text, &mut Reporter::new(source))?, key, value)
 }
 
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// The text of `lake.yaml`, those of the datasets' files, and what cannot be read.
-fn texts(root: &Path) -> (Option<SourceText>, Vec<SourceText>, Diagnostics) {
-    let mut failed = Diagnostics::default();
-    let lake = read_lake(root).map_err(|d| failed.push(d)).ok();
-    let mut paths = Vec::new();
-    if let Err((folder, error)) = find_yaml(&root.join(DATASETS_FOLDER), &mut paths) {
-        failed.push(unreadable(&folder, &error));
-    }
-    paths.sort();
-    let mut datasets = Vec::new();
-    for path in paths {
-        let shown = path.strip_prefix(root).unwrap_or(&path);
-        match read(&path, shown) {
-            Ok(source) => datasets.push(source),
-            Err(finding) => failed.push(finding),
-        }
-    }
-    (lake, datasets, failed)
-}
-
 fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
     let path = root.join(LAKE_FILE);
     match path.try_exists() {
-        Ok(true) | Err(_) => read(&path, Path::new(LAKE_FILE)),
+        Ok(true) | Err(_) => read_text(&path, Path::new(LAKE_FILE)),
         Ok(false) => {
             let help = if root.join("lake.yml").exists() {
                 "there is a `lake.yml`: rename it to `lake.yaml`"
@@ -129,7 +161,7 @@ fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
 }
 
 /// The text of a file, which is shown as `shown`.
-fn read(path: &Path, shown: &Path) -> Result<SourceText, Diagnostic> {
+fn read_text(path: &Path, shown: &Path) -> Result<SourceText, Diagnostic> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map(|text| SourceText::new(shown, text)).map_err(|error| {
         let start = error.utf8_error().valid_up_to();

@@ -48,7 +48,7 @@ pub fn linked(id: Option<&str>, name: Option<&str>, link_path: &str) -> String {
 }
 
 /// The text that was percent-encoded; as it is where that is no text.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

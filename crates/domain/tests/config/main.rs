@@ -1,5 +1,6 @@
 //! Configuration and routes, through the public functions of the crate.
 
+mod drafts;
 mod examples;
 mod feeds;
 mod meaning;

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use lakegate_domain::config::{Report, schema};
+use lakegate_domain::exchange::Rule;
 use lakegate_domain::health::Rules;
 use lakegate_domain::model::{
     After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, ExpectRows, Format, Header, Json, Kind,
     Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
+    WhpExchange,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -577,4 +579,47 @@ fn a_published_feed() {
     assert_eq!(feed.timezone, "Asia/Kolkata");
     assert_eq!(feed.vehicle.as_deref(), Some("v"));
     assert_eq!(feed.position, Some(("lat".into(), "lon".into())));
+}
+
+#[test]
+fn units_and_their_conversions() {
+    let d = dataset(
+        "team: t\ncolumns:\n  a: { type: float, from_unit: degF, unit: degC }\n  b: { from_unit: '%', unit: 1 }\n  \
+         c: { type: float32, from_unit: mbar, unit: hPa }\n  d: { type: 'decimal(9,2)', unit: EUR }\n",
+    );
+    let columns = &d.tables["d"].columns;
+    let made: Vec<_> = columns.iter().map(|c| c.conversion.map(|x| (x.apply(0.0), x.apply(100.0)))).collect();
+    assert_eq!(made, [Some((-160.0 / 9.0, 340.0 / 9.0)), Some((0.0, 1.0)), Some((0.0, 100.0)), None]);
+    let units: Vec<_> = columns.iter().map(|c| c.unit.as_deref()).collect();
+    assert_eq!(units, [Some("degC"), Some("1"), Some("hPa"), Some("EUR")]);
+    assert_eq!(columns[1].kind, None);
+
+    let d = dataset(
+        "team: t\ninput: { a: { from_unit: km, unit: m } }\ntransform: select a from input\ncolumns: { a: float }\n",
+    );
+    assert_eq!(d.input[0].kind, Some(Kind::Float));
+    assert!(d.input[0].conversion.is_some());
+}
+
+#[test]
+fn whp_exchange() {
+    let of = |text: &str| match &dataset(&format!("team: t\nread: {text}\n")).read.format {
+        Some(Format::WhpExchange(options)) => options.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of("whp_exchange"), WhpExchange::default());
+    let options = of("{ whp_exchange: { encoding: latin1, accept: [flag_value, end_data] } }");
+    assert_eq!(options.accept, [Rule::FlagValue, Rule::EndData]);
+    assert_eq!(options.encoding, Some(Encoding::Latin1));
+    assert_eq!(of("{ zip: { whp_exchange: { accept: key_unique } } }").accept, [Rule::KeyUnique]);
+    // Every rule that can be accepted has a word here.
+    for rule in Rule::ALL {
+        let text = format!("team: t\nread: {{ whp_exchange: {{ accept: {} }} }}\n", rule.name());
+        assert_eq!(
+            compiled(&[("datasets/d.yaml", &text)]).is_ok(),
+            rule.can_be_accepted(),
+            "{}",
+            rule.name()
+        );
+    }
 }

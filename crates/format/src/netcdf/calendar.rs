@@ -91,6 +91,20 @@ impl TimeUnits {
         jiff::Timestamp::from_microsecond(us).ok().map(|_| us)
     }
 
+    /// The number that stands for an instant, in microseconds since 1970. As a
+    /// float, it is one that [`TimeUnits::instant`] takes back to the same
+    /// instant; `None` where there is none.
+    pub fn number_of(&self, us: i64, as_float: bool) -> Option<Number> {
+        let since = (i128::from(us) * MICRO).checked_sub(self.epoch_ns)?;
+        let (whole, rest) = (since.div_euclid(self.unit_ns), since.rem_euclid(self.unit_ns));
+        if !as_float {
+            return (rest == 0).then_some(Number::Int(whole));
+        }
+        let number = Number::Float(since as f64 / self.unit_ns as f64);
+        let exact = Number::Float(whole as f64 + rest as f64 / self.unit_ns as f64);
+        [number, exact].into_iter().find(|n| self.instant(*n) == Some(us))
+    }
+
     /// The date and time as the calendar has it: `2000-02-30 12:00:00`.
     pub fn label(&self, number: Number) -> Option<String> {
         let elapsed = self.elapsed(number)?;

@@ -16,6 +16,7 @@ use crate::container::{Input, Peeled, Peeler, Walk};
 use crate::csv::Splitter;
 use crate::encoding::decode;
 use crate::error::{Error, Result};
+use crate::exchange;
 use crate::json::{Document, Lines};
 use crate::netcdf;
 use crate::transit::gtfs_rt::Feed;
@@ -75,6 +76,7 @@ pub(super) enum Records {
     Typed(Typed),
     Netcdf(Box<netcdf::Rows>),
     Feed(Box<Feed>),
+    Exchange(exchange::Rows),
 }
 
 impl Records {
@@ -86,6 +88,7 @@ impl Records {
             Records::Ndjson(lines) => lines.next()?.map(Payload::Text),
             Records::Xml(document) => document.next()?.map(Payload::Text),
             Records::Listed(feed) => feed.next()?.map(Payload::Text),
+            Records::Exchange(rows) => rows.next().map(Payload::Text),
             Records::Typed(typed) => typed.next()?.map(Payload::Typed),
             Records::Netcdf(rows) => rows.next()?.map(Payload::Typed),
             Records::Feed(feed) => {
@@ -151,6 +154,12 @@ impl Documents {
         self.any = true;
         let member = found.member.clone();
         self.read(found).map(Some).map_err(|e| within(e, member.as_deref()))
+    }
+
+    /// Whether an error says that the last member holds no records; the walk
+    /// goes on behind it.
+    pub fn is_empty_member(&self, error: &Error) -> bool {
+        self.is_archive && self.any && error.code == Code::NoRecords
     }
 
     /// The next member that is a document and is picked.
@@ -284,6 +293,12 @@ impl Documents {
             Format::Xml(options) => {
                 let (text, place) = decode(input.into_stream(), xml::encoding_of(&head)?)?;
                 Records::Xml(Box::new(xml::Document::open(text, place, options, chunk_bytes, cap)))
+            }
+            Format::WhpExchange(options) => {
+                let blob = self.peeler.blob(input)?;
+                let (rows, found) = exchange::Rows::open(&blob, options, chunk_bytes, cap)?;
+                units = found;
+                Records::Exchange(rows)
             }
             Format::Records(preset, names) => {
                 let blob = self.peeler.blob(input)?;

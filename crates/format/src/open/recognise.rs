@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use lakegate_domain::Code;
-use lakegate_domain::model::{Csv, Format, GtfsRt, Json, Names, Netcdf};
+use lakegate_domain::model::{Csv, Format, GtfsRt, Json, Names, Netcdf, WhpExchange};
 
 use crate::csv::DELIMITERS;
 use crate::error::{Error, Result};
+use crate::exchange;
 use crate::netcdf;
 use crate::transit::{gtfs_rt, records};
 use crate::typed::{ARROW_MAGIC, PARQUET_MAGIC, STREAM_MAGIC};
@@ -23,6 +24,7 @@ use crate::xml::root_of;
 /// | `CDF` 1, 2 or 5; HDF5's mark    | any                       | netCDF           |
 /// | a feed header, protobuf or JSON | any                       | GTFS-Realtime    |
 /// | SIRI, Clever Devices, NextBus   | any                       | that feed        |
+/// | `BOTTLE,` or `CTD,` and a date  | any                       | WHP-Exchange     |
 /// | any                             | parquet; arrow feather ipc; nc nc4 cdf netcdf | as the name says |
 /// | any                             | json; ndjson jsonl        | as the name says |
 /// | `{"`, two lines of objects      | any                       | NDJSON           |
@@ -57,6 +59,9 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
         if let Some(preset) = records::recognise(text) {
             return Ok(Format::Records(preset, Names::Specification));
         }
+    }
+    if text.as_deref().is_some_and(exchange::is_stamped) {
+        return Ok(Format::WhpExchange(WhpExchange::default()));
     }
     match ending {
         "parquet" => return Ok(Format::Parquet),
@@ -102,7 +107,7 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
 }
 
 /// The first bytes as text, if they are.
-fn as_text(head: &[u8]) -> Option<Cow<'_, str>> {
+pub(super) fn as_text(head: &[u8]) -> Option<Cow<'_, str>> {
     match head {
         [0xFF, 0xFE, rest @ ..] => Some(UTF_16LE.decode_without_bom_handling(rest).0),
         [0xFE, 0xFF, rest @ ..] => Some(UTF_16BE.decode_without_bom_handling(rest).0),
@@ -160,6 +165,9 @@ mod tests {
             ("a", "CDF\u{5}\0", "netcdf"),
             ("a.NC", "", "netcdf"),
             ("a.csv", "CDF,b\n1,2\n", "csv"),
+            ("a.csv", "CTD,b\n1,2\n", "csv"),
+            ("a.csv", "CTD,20160123OCPNOCBAK\n", "whp_exchange"),
+            ("a", "BOTTLE,20191105CCHSIOCBG\n#\n", "whp_exchange"),
             ("a", "a;b\n1;2\n", "csv"),
             ("a.dat", "\u{feff}a\tb\n", "csv"),
             ("a.csv", "[time],[value]\n", "csv"),

@@ -3,12 +3,14 @@
 mod bad;
 mod containers;
 mod csv;
+mod exchange;
 mod gtfs_rt;
 mod json;
 mod netcdf;
 mod record_feeds;
 mod tsdat;
 mod typed;
+mod units;
 mod xml;
 
 use std::collections::BTreeMap;

@@ -460,7 +460,7 @@ fn first_occurrences(
 }
 
 /// Floats with one zero and one NaN, so that equal values are equal bytes.
-fn one_zero(array: &ArrayRef) -> ArrayRef {
+pub(crate) fn one_zero(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float32 => {
             let one = |v: f32| if v.is_nan() { f32::NAN } else { v + 0.0 };

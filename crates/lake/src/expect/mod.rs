@@ -39,6 +39,7 @@ use lakegate_domain::Failure;
 use lakegate_domain::model::{Column, Expectation, OnFail};
 
 pub use file::FileCheck;
+pub(crate) use file::one_zero;
 
 /// A table's expectations compiled against its Arrow schema.
 #[derive(Clone, Debug)]

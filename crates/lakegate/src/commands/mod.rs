@@ -4,7 +4,9 @@
 mod change;
 mod demo;
 mod drop;
+mod feed;
 mod fixtures;
+mod import;
 mod inspect;
 mod plan;
 mod poll;
@@ -21,7 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lakegate_domain::config::{self, Diagnostics};
+use lakegate_domain::config::{self, Diagnostics, Texts};
+use lakegate_domain::draft::Refusal;
 use lakegate_domain::model::Lake;
 use lakegate_domain::{Code, DatasetName, Failure, TableName};
 use lakegate_lake::session::Session;
@@ -29,7 +32,7 @@ use lakegate_land::{LakeLock, LockError};
 use lakegate_state::FileFilter;
 use tokio::runtime::Handle;
 
-use crate::cli::{Cli, Command, Exit, Global};
+use crate::cli::{Cli, Command, Exit, Feed, Global, Import};
 use crate::context::Context;
 use crate::{render, statements};
 
@@ -43,6 +46,8 @@ pub enum Stop {
     Usage(String),
     /// A statement failed; the message says what to do.
     Query(String),
+    /// What was asked for cannot be done.
+    Refused(Refusal),
     /// Another process has the lake.
     Busy(String),
     /// The reader of our output went away: nothing more to say.
@@ -52,6 +57,12 @@ pub enum Stop {
 impl From<Failure> for Stop {
     fn from(f: Failure) -> Self {
         Stop::Failed(f)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
     }
 }
 
@@ -110,10 +121,29 @@ impl Shell {
     /// warnings beside the lake.
     pub fn lake_with_statements(&self) -> Result<(Lake, Vec<String>)> {
         let lake = self.lake()?;
-        let found = statements::look_at(&lake, &self.runtime);
+        let warnings = self.look_at_statements(&lake)?;
+        Ok((lake, warnings))
+    }
+
+    /// Looks at a lake's statements. Answers warnings.
+    pub fn look_at_statements(&self, lake: &Lake) -> Result<Vec<String>> {
+        let found = statements::look_at(lake, &self.runtime);
         match found.errors.is_empty() {
-            true => Ok((lake, found.warnings)),
+            true => Ok(found.warnings),
             false => Err(Stop::Configuration(Box::new(found.errors))),
+        }
+    }
+
+    /// The lake's configuration, and the text that it was compiled from.
+    pub fn lake_and_texts(&self) -> Result<(Lake, Texts)> {
+        let (texts, failed) = config::read(&self.root()?);
+        match texts {
+            Some(texts) if failed.is_empty() => {
+                let lake = texts.compile().map_err(|d| Stop::Configuration(Box::new(d)))?;
+                Ok((lake, texts))
+            }
+            // Whatever else is wrong is said as well.
+            _ => Err(self.lake().err().unwrap_or_else(|| Stop::Configuration(Box::new(failed)))),
         }
     }
 
@@ -273,6 +303,8 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Demo(a) if a.feeds => simulate::demo(&shell, &a),
         Command::Demo(a) => demo::demo(&shell, &a),
         Command::Simulate(a) => simulate::simulate(&shell, &a),
+        Command::Feed(Feed::Add(a)) => feed::add(&shell, &a),
+        Command::Import(Import::Busobservatory(a)) => import::busobservatory(&shell, &a),
     };
     match result {
         Ok(exit) => exit,
@@ -292,6 +324,11 @@ fn tell(shell: &Shell, stop: Stop) -> Exit {
         Stop::Query(m) => {
             (Exit::Failed, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
         }
+        Stop::Refused(Refusal { message, help, is_usage }) => (
+            if is_usage { Exit::Usage } else { Exit::Failed },
+            format!("error: {message}\n  help: {help}"),
+            serde_json::json!({ "error": { "message": message, "help": help } }),
+        ),
         Stop::Usage(m) => {
             (Exit::Usage, format!("error: {m}"), serde_json::json!({ "error": { "message": m } }))
         }

@@ -2,6 +2,9 @@
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lakegate_domain::Failure;
 use serde_json::{Value, json};
@@ -11,6 +14,7 @@ use crate::cli::{Exit, Run, Up};
 use crate::context::Context;
 use crate::engine::{self, Observer, Report};
 use crate::intake::Round;
+use crate::reload::{News, Said, Watch};
 use crate::render::{self, Progress};
 use crate::worker::{Parked, Worked};
 
@@ -66,7 +70,9 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
     let exit = match () {
         _ if report.interrupted => Exit::Interrupted,
         _ if waiting || !failures.is_empty() => Exit::Failed,
-        _ if !report.worked.parked.is_empty() || !strays.is_empty() => Exit::Findings,
+        _ if !report.worked.parked.is_empty() || !strays.is_empty() || report.n_failed_polls > 0 => {
+            Exit::Findings
+        }
         _ => Exit::Done,
     };
     let Report { round, worked, upkeep, .. } = report;
@@ -83,7 +89,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
                 "duplicates": round.n_duplicates, "touched": round.n_touched, "ignored": round.n_ignored,
                 "waiting": round.n_waiting },
             "rows": { "committed": worked.n_rows, "quarantined": worked.n_quarantined, "dropped": worked.n_dropped },
-            "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
+            "failed_polls": report.n_failed_polls, "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
             "retry_in_ms": worked.retry_in.map(|d| d.as_millis() as u64),
             "setback": worked.setback, "failures": failures, "upkeep": upkeep, "interrupted": report.interrupted,
             "elapsed_ms": report.elapsed.as_millis() as u64,
@@ -159,6 +165,9 @@ pub fn print_list(shell: &Shell, list: &render::List) -> Result<()> {
     Ok(())
 }
 
+/// How long a lake that could not be begun with waits.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Says a line per round in which something happened.
 struct Told<'a> {
     shell: &'a Shell,
@@ -189,18 +198,56 @@ impl Observer for Told<'_> {
 }
 
 pub fn up(shell: &Shell, args: &Up) -> Result<Exit> {
-    let (_lock, ctx) = shell.work_on(shell.lake_with_statements()?.0)?;
-    let served = super::serve::beside(shell, &ctx, &args.http, args.listen)?;
+    let (lake, texts) = shell.lake_and_texts()?;
+    shell.look_at_statements(&lake)?;
+    let (_lock, mut ctx) = shell.work_on(lake)?;
+    let mut watch = Watch::new(ctx.lake.clone(), texts, ctx.stop.asked.clone());
+    let served = super::serve::beside(shell, &ctx, &args.http, args.listen, &watch)?;
+    let next = Arc::new(Mutex::new(None));
+    let (swapped, waiting) = (ctx.stop.swapped.clone(), next.clone());
+    let (on, said) = (served.as_ref().map(|(on, _)| on.clone()), Said::new(shell));
+    watch.start(&ctx.runtime, move |news| {
+        said.say(&news);
+        if let Some(on) = &on {
+            super::serve::take(on, &news);
+        }
+        if let News::Lake(lake) = news {
+            *waiting.lock().expect("no holder panics") = Some(lake);
+            swapped.store(true, Ordering::Relaxed);
+        }
+    });
     shell.say(format!(
         "lake {} is up: {} watched in {}; Ctrl-C stops",
         ctx.lake.name,
         render::counted(ctx.lake.datasets.len() as u64, "dataset"),
         ctx.lake.root.display()
     ))?;
-    engine::up(&ctx, &Told { shell }, &|w| render::warn(w))?;
-    if let Some(served) = served {
+    let mut is_first = true;
+    loop {
+        // It ends when somebody asks, or when there is another lake to work on:
+        // what is in hand is finished first.
+        let ended = engine::up(&ctx, &Told { shell }, &|w| render::warn(w));
+        if let Err(failure) = ended {
+            if is_first || ctx.stop.is_asked() {
+                return Err(failure.into());
+            }
+            render::warn(&format!("{failure}; it is tried again by itself"));
+            engine::pause(&ctx, AGAIN);
+        }
+        if ctx.stop.is_asked() {
+            break;
+        }
+        is_first = false;
+        // A lake that comes after this is seen in the next round.
+        ctx.stop.swapped.store(false, Ordering::Relaxed);
+        let next = next.lock().expect("no holder panics").take();
+        if let Some(lake) = next {
+            ctx = ctx.with_lake(lake);
+        }
+    }
+    if let Some((_, running)) = served {
         // It ends by itself: the same request to stop reaches it.
-        let _ = shell.runtime.block_on(served);
+        let _ = shell.runtime.block_on(running);
     }
     shell.say("stopped; nothing half done is left")?;
     Ok(Exit::Done)

@@ -37,7 +37,7 @@ pub fn simulate(shell: &Shell, args: &Simulate) -> Result<Exit> {
     let listener = listen(shell, feeds.listen)?;
     let url = format!("http://{}", listener.local_addr()?);
     if shell.global.json {
-        shell.print_json(&json!({ "url": url, "feeds": FEEDS.map(|f| f.name) }))?;
+        println!("{}", json!({ "url": url, "feeds": FEEDS.map(|f| f.name) }));
     } else {
         println!("{} agencies are simulated; their addresses are listed at {url}", FEEDS.len());
     }

@@ -25,7 +25,9 @@ use crate::worker::Worker;
 const LIST_EVERY: Duration = Duration::from_secs(10);
 /// How often upkeep looks whether there is something to compact.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
-/// How often old data files and raw bytes are looked through.
+/// How often raw bytes are bundled and looked through.
+const BUNDLE_EVERY: Duration = Duration::from_secs(3600);
+/// How often old data files are looked through.
 const CLEAN_EVERY: Duration = Duration::from_secs(6 * 3600);
 /// Longest wait for a failure that nothing says will pass.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -258,6 +260,8 @@ fn work(
     let mut is_resumed = false;
     let mut upkept = Instant::now();
     let mut cleaned = Instant::now();
+    // A process that never lives for long bundles all the same.
+    let mut bundled: Option<Instant> = None;
     while !ctx.stopping() {
         if !is_resumed {
             is_resumed = resume(ctx, warnings);
@@ -276,8 +280,9 @@ fn work(
         }
         if upkept.elapsed() >= UPKEEP_EVERY && !ctx.stopping() {
             let is_cleaning = cleaned.elapsed() >= CLEAN_EVERY;
-            let kept =
-                reconcile::maintain(ctx, None, if is_cleaning { Kinds::ALL } else { Kinds::AFTER_RUN });
+            let is_bundling = bundled.is_none_or(|at| at.elapsed() >= BUNDLE_EVERY);
+            let kinds = Kinds { vacuum: is_cleaning, raw: is_bundling, ..Kinds::ALL };
+            let kept = reconcile::maintain(ctx, None, kinds);
             kept.warnings.iter().for_each(|w| warnings.say(w));
             kept.failures.iter().for_each(|f| {
                 warnings.say_failure(f);
@@ -285,9 +290,14 @@ fn work(
             if is_cleaning {
                 cleaned = Instant::now();
             }
+            if is_bundling {
+                bundled = Some(Instant::now());
+            }
             // Compaction and vacuum commit: the logs have to be read again.
-            if kept.n_compacted > 0 || kept.n_vacuumed > 0 || !kept.failures.is_empty() {
+            if !kept.failures.is_empty() {
                 worker.forget();
+            } else if kept.n_compacted > 0 || kept.n_vacuumed > 0 {
+                worker.reread();
             }
             upkept = Instant::now();
         }

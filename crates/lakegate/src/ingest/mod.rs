@@ -2,14 +2,17 @@
 //! `finish`, in the order that makes it exactly once.
 //!
 //! 1. read, transform, conform, expect (`prepare`)
-//! 2. park the files that failed, so that no token ever passes over a file that
+//! 2. leave out rows that came before (`dedupe`); a large file's are left out
+//!    while it is read
+//! 3. park the files that failed, so that no token ever passes over a file that
 //!    is still to be parked
-//! 3. commit quarantines, then tables, each with the commit token
-//! 4. the ledger finishes the jobs
+//! 4. commit quarantines, then tables, each with the commit token
+//! 5. the ledger finishes the jobs
 //!
 //! A file whose rows a table holds already, by its token, is read again for
 //! its figures but not written there again.
 
+pub mod dedupe;
 pub mod fold;
 pub mod outcome;
 pub mod parse;
@@ -33,7 +36,6 @@ use lakegate_lake::sink::{Sink, SinkOptions};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Millis, Outcome, TableRows};
 use serde_json::json;
 
-use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use outcome::FileOut;
@@ -93,8 +95,16 @@ pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
         transform_memory: (ctx.lake.memory_bytes / 2) as usize,
         loaded_at_us: now().0 * 1000,
         sink: sink_options(ctx, &[]),
-        stop: &ctx.stop,
+        stop: &ctx.stop.asked,
+        remembered_bytes: remembered_bytes(ctx),
+        of_file_bytes: (ctx.lake.memory_bytes / 3) as usize,
     }
+}
+
+/// What may be remembered of rows that count as one: of a dataset, and of all the
+/// others together.
+pub fn remembered_bytes(ctx: &Context) -> usize {
+    (ctx.lake.memory_bytes / 8) as usize
 }
 
 /// The ledger's side of an ingest: each is one transaction.
@@ -116,16 +126,17 @@ pub fn ingest(
     desk: &Desk<'_>,
     done: &mut Done,
 ) -> Result<(), Setback> {
-    if tables.iter_mut().next().is_none() {
-        abreast::check(ctx, &dataset.name)?;
-    }
     let mut left = jobs;
     // Once a commit failed by the fault of some file, each file goes alone.
     let mut alone = false;
     while !left.is_empty() {
-        let rest = if alone { left.split_off(1) } else { Vec::new() };
+        let n = if alone { 1 } else { batch_of(&left, tables.dedupe()) };
+        let rest = left.split_off(n);
         let batch = std::mem::replace(&mut left, rest);
         let env = env(ctx, dataset);
+        if tables.dedupe() {
+            set_apart(ctx, tables, lane, &batch)?;
+        }
         if batch.iter().any(|j| !j.replaces.is_empty()) {
             ctx.runtime.block_on(tables.open_existing())?;
         }
@@ -139,8 +150,12 @@ pub fn ingest(
             // The jobs go back as they were.
             return Ok(());
         }
-        left.splice(0..0, std::mem::take(&mut prepared.left));
         guard_volume(ctx, dataset, &mut prepared)?;
+        // The rows of a streamed file are in data files already.
+        if tables.dedupe() && !prepared.is_streamed {
+            dedupe::leave_out(&env, tables, &mut prepared)?;
+        }
+        left.splice(0..0, std::mem::take(&mut prepared.left));
         ctx.failpoints.pass(failpoint::CHECKED);
 
         for (job, failure) in std::mem::take(&mut prepared.failed) {
@@ -175,6 +190,7 @@ pub fn ingest(
             }
             Err(failure) => return Err(failure.into()),
         }
+        tables.dedupers().commit();
         ctx.failpoints.pass(failpoint::UNFINISHED);
         (desk.finish)(&now_done)?;
         ctx.failpoints.pass(failpoint::FINISHED);
@@ -186,6 +202,36 @@ pub fn ingest(
         done.outcomes.extend(now_done.outcomes);
         done.commits.extend(now_done.commits);
     }
+    Ok(())
+}
+
+/// How many jobs make the next batch. Where rows are compared with those of other
+/// files, one that replaces others goes alone: only its own rows are to be
+/// compared without those that it replaces.
+fn batch_of(jobs: &[Job], dedupe: bool) -> usize {
+    match jobs.iter().position(|j| !j.replaces.is_empty()).filter(|_| dedupe) {
+        Some(at) => at.max(1),
+        None => jobs.len(),
+    }
+}
+
+/// Sets apart the rows with which those of `batch` are not compared: of files that
+/// it replaces, and of files that a kill has left committed and not finished. The
+/// latter come to the same rows again.
+fn set_apart(ctx: &Context, tables: &mut Tables, lane: &LaneName, batch: &[Job]) -> Result<(), Failure> {
+    ctx.runtime.block_on(tables.open_existing())?;
+    let replaced: Vec<FileId> = batch.iter().flat_map(|j| j.replaces.iter().copied()).collect();
+    if !replaced.is_empty() {
+        tables.dedupers().clear();
+    }
+    let token = tables.iter_mut().filter_map(|(_, t)| t.log.token(lane)).max();
+    let again = match (batch.first(), token) {
+        (Some(first), Some(token)) if is_committed(Some(token), first.seq) => {
+            ctx.block(ctx.store.open_files(lane, first.seq, token))?
+        }
+        _ => Vec::new(),
+    };
+    tables.dedupers().set_without(replaced.into_iter().chain(again));
     Ok(())
 }
 
@@ -206,6 +252,7 @@ fn refuse(
         return Err(Setback { failure, job: Some(Box::new(job)) });
     }
     ctx.runtime.block_on(tables.open_existing())?;
+    let mut was_held = false;
     let held: Vec<&mut TableLog> = tables
         .iter_mut()
         .flat_map(|(_, state)| [&mut state.log, &mut state.quarantine])
@@ -218,6 +265,10 @@ fn refuse(
             return Err(Setback { failure, job: Some(Box::new(job)) });
         }
         take_out(ctx, dataset, log, job.file_id)?;
+        was_held = true;
+    }
+    if was_held {
+        tables.dedupers().clear();
     }
     (desk.park)(&job, &failure)?;
     ctx.failpoints.pass(failpoint::PARKED);

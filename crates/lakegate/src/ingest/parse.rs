@@ -118,10 +118,7 @@ fn no_table(dataset: &Dataset, what: &str) -> Failure {
 pub fn parse(chunk: Chunk, table: String, constants: &[(String, String)]) -> Result<Parsed, Failure> {
     let rows = match chunk.payload {
         Payload::Text(text) => {
-            let mut batch = text.parse().map_err(|e| match &chunk.stream.member {
-                Some(m) => Failure::from(e.within(m)),
-                None => Failure::from(e),
-            })?;
+            let mut batch = text.parse().map_err(Failure::from)?;
             add_to_text(&mut batch, constants);
             Rows::Text(batch)
         }

@@ -20,6 +20,7 @@ use lakegate_land::{Method, RawBytes, RawPlace, RawStore};
 use lakegate_state::{Job, RawRef};
 use tokio::runtime::Handle;
 
+use super::dedupe::LeftOut;
 use super::fold::{FileFacts, FileFold, Halt, Put, Ready, conform_rows, size_bytes};
 use super::outcome::FileOut;
 use super::parse::{self, Parsed};
@@ -51,6 +52,10 @@ pub struct Env<'a> {
     pub sink: SinkOptions,
     /// Set when a person asked to stop: a transform that runs is given up.
     pub stop: &'a AtomicBool,
+    /// What may be remembered of rows that count as one.
+    pub remembered_bytes: usize,
+    /// And of one file's, or of those of one batch, until they are committed.
+    pub of_file_bytes: usize,
 }
 
 impl Env<'_> {
@@ -102,7 +107,9 @@ impl Env<'_> {
             return Err(self.empty("the file is empty: it has no bytes at all"));
         }
         let name = job.path.rsplit('/').next().unwrap_or(&job.path);
-        Ok(open::open(source, name, &self.dataset.read, self.spill)?)
+        let reader = open::open(source, name, &self.dataset.read, self.spill)?;
+        // An empty member is no reason to pass over the others.
+        Ok(if self.dataset.empty == Empty::Accept { reader.skip_empty_members() } else { reader })
     }
 }
 
@@ -123,6 +130,9 @@ pub struct Prepared {
     /// table for its quarantine.
     pub streamed: BTreeMap<String, Vec<AddFile>>,
     pub streamed_quarantine: BTreeMap<String, Vec<AddFile>>,
+    /// Whether its one file was read piece by piece, and rows that came before
+    /// were left out on the way.
+    pub is_streamed: bool,
     /// Jobs that did not fit in memory together with the others.
     pub left: Vec<Job>,
     /// A person asked to stop while a transform ran: nothing is prepared, and all
@@ -383,7 +393,7 @@ enum Streamed {
 /// Reads one large file. Its rows are in data files when this returns; nothing
 /// names those before the commit.
 fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Result<Prepared, Failure> {
-    let mut prepared = Prepared::default();
+    let mut prepared = Prepared { is_streamed: true, ..Prepared::default() };
     loop {
         let mut sinks = Sinks::new(env);
         let saved = tables.save();
@@ -439,6 +449,8 @@ fn stream_rows(
         env.runtime.block_on(tables.see(&first, &[]))?;
     }
     let mut fold = env.fold(job, tables.view(), 1);
+    let mut left_out = LeftOut::default();
+    tables.dedupers().begin();
     let mut grown_since = false;
     let mut again = false;
     let n_widened = tables.n_widened();
@@ -483,12 +495,14 @@ fn stream_rows(
         // On an early return the receiver goes first: workers and reader see a
         // closed channel and end, then the scope joins them.
         let work_out = work_out;
-        let add =
-            |fold: &mut FileFold<'_>, tables: &mut Tables, parsed: Parsed, conformed, sinks: &mut Sinks| {
-                fold.add(parsed, conformed, &mut |ready| Ok(sinks.put(env, tables, job, ready, skip)?))
-            };
+        let mut put = |tables: &mut Tables, mut ready: Ready, sinks: &mut Sinks| -> Result<(), Halt> {
+            if let Some(rows) = &mut ready.rows {
+                left_out.piece(env, tables, &ready.table, rows)?;
+            }
+            Ok(sinks.put(env, tables, job, ready, skip)?)
+        };
         for parsed in first.drain(..) {
-            add(&mut fold, tables, parsed, None, sinks)?;
+            fold.add(parsed, None, &mut |ready| put(tables, ready, sinks))?;
         }
         let mut waiting: BTreeMap<usize, Result<Worked, Failure>> = BTreeMap::new();
         let mut next = 0;
@@ -516,14 +530,16 @@ fn stream_rows(
                 // Once the table grew, what workers conformed under the first
                 // view may lack a column.
                 let conformed = if grown_since { None } else { conformed };
-                add(&mut fold, tables, parsed, conformed, sinks)?;
+                fold.add(parsed, conformed, &mut |ready| put(tables, ready, sinks))?;
             }
         }
         if again {
             return Ok(None);
         }
-        fold.rest(&mut |ready| Ok(sinks.put(env, tables, job, ready, skip)?))?;
-        Ok(Some(fold.finish()?))
+        fold.rest(&mut |ready| put(tables, ready, sinks))?;
+        let mut out = fold.finish()?;
+        left_out.end(tables, &mut out);
+        Ok(Some(out))
     });
     let Some(mut out) = out? else { return Ok(Streamed::Again) };
     out.duration_ms = started.elapsed().as_millis() as u64;

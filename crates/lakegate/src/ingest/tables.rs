@@ -17,8 +17,10 @@ use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::sink::SinkOptions;
 
+use super::dedupe::Dedupers;
 use super::fold::compile_transform;
 use super::parse::{Parsed, Rows};
+use lakegate_format::text::Notation;
 
 /// Rows per chunk that inference looks at.
 const LOOK_ROWS: usize = 2000;
@@ -46,6 +48,8 @@ pub struct TableState {
     /// Columns that stay integers although doubles came: the table is too large
     /// to be rewritten, or a double would round what it holds.
     stay_int: Vec<String>,
+    /// What is declared with a type that the table has not: no rows go to it.
+    changed_type: Option<String>,
 }
 
 /// The tables of a dataset, opened as files need them.
@@ -60,6 +64,8 @@ pub struct Tables {
     n_widened: usize,
     /// How data files are rewritten; `None` where none is.
     sink: Option<SinkOptions>,
+    /// What is remembered of rows that count as one.
+    dedupers: Dedupers,
 }
 
 /// What was known of the tables before files were looked at.
@@ -79,6 +85,7 @@ pub struct TableView {
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
     stay_int: Vec<String>,
+    has_changed_type: bool,
 }
 
 impl TableView {
@@ -86,8 +93,9 @@ impl TableView {
     /// yet: a column, or a double where integers were inferred.
     pub fn is_news(&self, rows: &Rows) -> bool {
         self.fresh
+            || self.has_changed_type
             || self.config.transform.is_some()
-            || rows.names().any(|n| !self.plan.targets.iter().any(|t| t.spec.source() == n))
+            || !conform::unknown_columns(&self.plan, &rows.names().collect::<Vec<_>>()).is_empty()
             || !drifting(&self.plan, &self.partition_by, &self.stay_int, rows).is_empty()
     }
 }
@@ -101,16 +109,22 @@ fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows
             && !partition_by.iter().any(|p| p.column_name() == t.spec.name)
             && !stay_int.contains(&t.spec.name)
     };
+    if !plan.targets.iter().any(|t| may(&t)) {
+        return Vec::new();
+    }
+    let sources = conform::sources(plan, &rows.names().collect::<Vec<_>>());
     plan.targets
         .iter()
-        .filter(may)
-        .filter(|t| match rows {
-            Rows::Text(batch) => batch.names.iter().position(|n| n == t.spec.source()).is_some_and(|at| {
+        .zip(sources)
+        .filter(|(t, _)| may(t))
+        .filter(|(t, source)| match (rows, *source) {
+            (_, None) => false,
+            (Rows::Text(batch), Some(at)) => {
                 infer::has_float(batch, at, &[plan.nulls.as_slice(), &t.spec.nulls].concat())
-            }),
-            Rows::Typed(batch) => batch.column_by_name(t.spec.source()).is_some_and(typed_conform::has_float),
+            }
+            (Rows::Typed(batch), Some(at)) => typed_conform::has_float(batch.column(at)),
         })
-        .map(|t| t.spec.name.clone())
+        .map(|(t, _)| t.spec.name.clone())
         .collect()
 }
 
@@ -118,7 +132,16 @@ impl Tables {
     /// Tables that are only looked at: nothing stored is rewritten.
     pub fn new(dataset: Arc<Dataset>, storage: PathBuf) -> Self {
         let lanes = vec![LaneName::ingest(&dataset.name), LaneName::replay(&dataset.name)];
-        Self { dataset, storage, lanes, anew: false, open: BTreeMap::new(), n_widened: 0, sink: None }
+        Self {
+            dataset,
+            storage,
+            lanes,
+            anew: false,
+            open: BTreeMap::new(),
+            n_widened: 0,
+            sink: None,
+            dedupers: Dedupers::default(),
+        }
     }
 
     /// Tables whose data files are rewritten, as `sink` says, where a column
@@ -140,6 +163,20 @@ impl Tables {
 
     pub fn get_mut(&mut self, table: &str) -> Option<&mut TableState> {
         self.open.get_mut(table)
+    }
+
+    /// Whether a table of the dataset leaves out rows that came before.
+    pub fn dedupe(&self) -> bool {
+        self.dataset.tables.values().chain(&self.dataset.any_table).any(|t| t.dedupe.is_some())
+    }
+
+    pub fn dedupers(&mut self) -> &mut Dedupers {
+        &mut self.dedupers
+    }
+
+    /// A table and what is remembered of all tables.
+    pub fn with_dedupers(&mut self, table: &str) -> Option<(&TableState, &mut Dedupers)> {
+        Some((self.open.get(table)?, &mut self.dedupers))
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut TableState)> {
@@ -200,6 +237,7 @@ impl Tables {
         let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
+        let changed_type = stored.as_ref().and_then(|s| layout::changed_type(s, &config.columns));
         let plan = match &stored {
             Some(stored) => {
                 layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
@@ -244,6 +282,7 @@ impl Tables {
             anew: stored.is_none(),
             seen: false,
             stay_int: Vec::new(),
+            changed_type,
         };
         if let Some(note) = state.layout_note() {
             tracing::warn!("{note}");
@@ -273,6 +312,13 @@ impl Tables {
 
     /// Forgets what is known: the logs have to be read again.
     pub fn forget(&mut self) {
+        self.open.clear();
+        self.dedupers.clear();
+    }
+
+    /// The tables' files were rewritten and their rows are what they were: the
+    /// logs have to be read again.
+    pub fn reread(&mut self) {
         self.open.clear();
     }
 
@@ -305,6 +351,11 @@ impl Tables {
 
     async fn see_table(&mut self, name: &str, file: &[Parsed], samples: &[&[Parsed]]) -> Result<(), Failure> {
         let state = self.open.get_mut(name).expect("opened by see");
+        if let Some(what) = &state.changed_type {
+            let dataset = &self.dataset.name;
+            let mend = format!("`lakegate replay {dataset}` rebuilds the table with the declared types");
+            return Err(Failure::new(Code::TypeChanged, format!("table {}: {what}; {mend}", state.log.name)));
+        }
         let fresh = state.anew && !state.seen;
         let mut parts: Vec<&Parsed> = file.iter().filter(|p| p.table == name).collect();
         if fresh {
@@ -317,6 +368,11 @@ impl Tables {
             }
             None => None,
         };
+        if state.config.transform.is_none() {
+            for part in file.iter().filter(|p| p.table == name) {
+                has_some_declared(&state.config.columns, &part.rows)?;
+            }
+        }
         state.seen = true;
         let before = state.plan.targets.len();
         state.add_columns(&parts, output.as_ref(), fresh);
@@ -325,6 +381,9 @@ impl Tables {
         // table, is this file's failure, here, and not the commit's.
         let schema = state.schema()?;
         lakegate_lake::log::check_schema(&schema)?;
+        if let Some(rule) = &state.config.dedupe {
+            lakegate_lake::dedupe::check(rule, &schema)?;
+        }
         if state.plan.targets.len() != before || fresh {
             state.grown |= state.plan.targets.len() != before;
             state.compile_checks().await?;
@@ -359,6 +418,7 @@ impl Tables {
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
                             stay_int: s.stay_int.clone(),
+                            has_changed_type: s.changed_type.is_some(),
                         }),
                     )
                 })
@@ -374,6 +434,33 @@ fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
         Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
         _ => Vec::new(),
     }
+}
+
+/// A text file whose header names none of the declared columns is another kind
+/// of file, such as a page that says that a service is down.
+fn has_some_declared(columns: &[Column], rows: &Rows) -> Result<(), Failure> {
+    let Rows::Text(batch) = rows else { return Ok(()) };
+    let declared: Vec<Target> =
+        columns.iter().filter_map(|c| c.kind.map(|kind| Target::declared(c.clone(), kind))).collect();
+    if batch.notation != Notation::Plain || declared.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = batch.names.iter().map(String::as_str).collect();
+    let listed: Vec<&str> = declared.iter().map(|t| t.spec.source()).take(8).collect();
+    let plan =
+        Plan { targets: declared.clone(), evolve: Evolve::Add, timezone: String::new(), nulls: Vec::new() };
+    if conform::sources(&plan, &names).iter().any(Option::is_some) {
+        return Ok(());
+    }
+    let found: Vec<String> = names.iter().take(8).map(|n| format!("`{n}`")).collect();
+    Err(Failure::new(
+        Code::MissingColumn,
+        format!(
+            "the file has none of the columns that the table declares ({}); it has {}",
+            listed.join(", "),
+            found.join(", ")
+        ),
+    ))
 }
 
 impl TableState {
@@ -489,6 +576,14 @@ impl TableState {
             typed.insert(f.name().clone(), delta_type(f.data_type()));
             order.push(f.name().clone());
         }
+        // Parts are asked one by one: what one lacks another may have.
+        let inputs: Vec<Vec<&str>> = match output {
+            Some(schema) => vec![schema.fields().iter().map(|f| f.name().as_str()).collect()],
+            None => parts.iter().map(|p| p.rows.names().collect()).collect(),
+        };
+        let unknown = |plan: &Plan, name: &str| {
+            inputs.iter().any(|names| conform::unknown_columns(plan, names).contains(&name))
+        };
         for name in order {
             let declared: Option<Column> = self
                 .config
@@ -497,7 +592,7 @@ impl TableState {
                 .find(|c| c.source() == name && c.kind.is_none())
                 .filter(|c| !self.plan.targets.iter().any(|t| t.spec.name == c.name))
                 .cloned();
-            let known = self.plan.targets.iter().any(|t| t.spec.source() == name);
+            let known = !unknown(&self.plan, &name);
             if known && declared.is_none() || declared.is_none() && !may_add {
                 continue;
             }
@@ -511,7 +606,7 @@ impl TableState {
                 (None, None) => continue,
             };
             let mut target = match declared {
-                Some(spec) => Target { spec, data_type, declared: false },
+                Some(spec) => Target::untyped(spec, data_type),
                 None => Target::inferred(&name, data_type),
             };
             if kind == Some(Kind::Json) {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::lake::{BUSY, DONE, FINDINGS, Snapshot, TestLake, zip};
 
 /// The points of `failpoint.rs`; a test keeps the two alike.
-pub const POINTS: [&str; 15] = [
+pub const POINTS: [&str; 16] = [
     "received",
     "accepted",
     "disposed",
@@ -22,6 +22,7 @@ pub const POINTS: [&str; 15] = [
     "replay_written",
     "replayed",
     "bundled",
+    "moved",
 ];
 
 /// Commits so small, and upkeep so eager, that every point is passed often.
@@ -174,7 +175,7 @@ const WAVES_TO_BUNDLE: u32 = 9;
 
 fn survives(point: &str) {
     assert!(POINTS.contains(&point));
-    let n_waves = if point == "bundled" { WAVES_TO_BUNDLE } else { 3 };
+    let n_waves = if ["bundled", "moved"].contains(&point) { WAVES_TO_BUNDLE } else { 3 };
     let undisturbed = story(None, n_waves);
     assert!(undisturbed.archive.len() as u32 > n_waves, "{:?}", undisturbed.archive);
     assert!(!undisturbed.landing.iter().any(|f| f.starts_with("ops/orders")), "{:?}", undisturbed.landing);
@@ -209,7 +210,7 @@ macro_rules! points {
 
 points! {
     received accepted disposed claimed checked parked written quarantined committed
-    unfinished finished compacted replay_written replayed bundled
+    unfinished finished compacted replay_written replayed bundled moved
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use crate::lake::{DONE, Stopped, TestLake, await_state};
+use crate::lake::{DONE, FINDINGS, Stopped, TestLake, await_state};
 
 /// An endpoint whose answer the test decides; `None` is a 503.
 struct Endpoint {
@@ -74,8 +74,8 @@ fn run_polls_what_is_due_and_loads_what_is_new() {
     // A failure is told and recorded, and no data.
     endpoint.says(None);
     await_state("a poll failed", || {
-        let ran = lake.run();
-        ran.stderr.contains("503").then_some(())
+        let ran = lake.lakegate(&["run"]);
+        ran.stderr.contains("503").then(|| ran.is(FINDINGS))
     });
     assert_eq!(lake.value("select count(distinct status) from system.polls"), 2);
     lake.prove();

@@ -194,7 +194,7 @@ impl Answer {
 
     /// A problem with this status and code, which says what to do.
     #[track_caller]
-    pub fn is_problem(self, status: u16, code: &str) -> Self {
+    pub fn says_problem(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.media_type()), (status, "application/problem+json"), "{}", self.text());
         let problem = self.json();
         assert_eq!(problem["type"], format!("urn:lakegate:{code}"), "{problem}");

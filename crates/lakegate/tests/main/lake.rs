@@ -144,6 +144,11 @@ impl TestLake {
         Ran::of(args, self.command(args).output().unwrap())
     }
 
+    /// Runs a command with more environment variables.
+    pub fn lakegate_with(&self, env: &[(&str, &str)], args: &[&str]) -> Ran {
+        Ran::of(args, self.command(args).envs(env.iter().copied()).output().unwrap())
+    }
+
     /// Runs a command that is to be killed at a point, `name:n`, if it gets there.
     pub fn killed_at(&self, point: &str, args: &[&str]) -> Ran {
         Ran::of(args, self.command(args).env("LAKEGATE_KILL_AT", point).output().unwrap())

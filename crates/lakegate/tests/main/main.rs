@@ -1,9 +1,11 @@
 //! End-to-end tests: they drive the binary, and read tables through
 //! `lakegate sql`, as people do. One test binary, so that there is one link.
 
+mod adding;
 mod bad_input;
 mod columns;
 mod crash;
+mod dedupe;
 mod feeds;
 mod http;
 mod lake;
@@ -12,10 +14,12 @@ mod observatory;
 mod properties;
 mod reading;
 mod real_data;
+mod reload;
 mod repair;
 mod rules;
 mod serve;
 mod shell;
 mod soak;
 mod statements;
+mod surprises;
 mod told;

@@ -155,11 +155,14 @@ fn what_goes_wrong_is_recorded_and_no_data() {
     assert_eq!(public.get("/feeds/harbor").is(200).json()["failed_polls"], serde_json::json!([]));
 }
 
+/// The head and the body of each message that was taken.
+type Heard = Arc<Mutex<Vec<(String, Value)>>>;
+
 /// An address that keeps what it is told, and refuses the first messages.
-fn listener(refuse: usize) -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+fn listener(refuse: usize) -> (String, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let told: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let told = Heard::default();
     let heard = told.clone();
     std::thread::spawn(move || {
         let mut refused = 0;

@@ -709,6 +709,10 @@ fn the_examples_pass_their_own_tests() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let mut n_examples = 0;
     for entry in fs::read_dir(&examples).unwrap().flatten().filter(|e| e.path().join("lake.yaml").exists()) {
+        // What is polled has no fixtures: `observatory` tests it.
+        if !entry.path().join("fixtures").exists() {
+            continue;
+        }
         n_examples += 1;
         let lake = TestLake::new("");
         copied(&entry.path(), lake.root());

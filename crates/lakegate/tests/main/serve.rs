@@ -240,15 +240,15 @@ fn problems_say_what_to_do() {
         ("/sql?q=create+external+table+t+stored+as+csv+location+'/etc/passwd'", 403, "refused"),
         ("/sql?q=select+1/0", 500, "failed"),
     ] {
-        served.get(path).is_problem(status, code);
+        served.get(path).says_problem(status, code);
     }
-    served.get_as(&format!("{hour}/01"), "image/png").is_problem(406, "not_acceptable");
-    let post = served.ask("POST", &format!("{hour}/01"), &[], b"x").is_problem(405, "http");
+    served.get_as(&format!("{hour}/01"), "image/png").says_problem(406, "not_acceptable");
+    let post = served.ask("POST", &format!("{hour}/01"), &[], b"x").says_problem(405, "http");
     assert!(post.header("allow").is_some_and(|a| a.contains("GET")));
-    served.ask("POST", "/sql", &[], &vec![b' '; 100_000]).is_problem(413, "http");
+    served.ask("POST", "/sql", &[], &vec![b' '; 100_000]).says_problem(413, "http");
     served
         .ask("POST", "/sql", &[("Content-Type", "application/json")], b"{\"q\": 1}")
-        .is_problem(400, "wrong_body");
+        .says_problem(400, "wrong_body");
     let posted =
         served.ask("POST", "/sql", &[("Content-Type", "application/json")], b"{\"sql\": \"select 1 as x\"}");
     assert_eq!(posted.is(200).json(), json!([{ "x": 1 }]));
@@ -258,7 +258,7 @@ fn problems_say_what_to_do() {
     assert!(page.text().contains("the feeds are city, empty"), "{}", page.text());
     // Another site's page cannot reach this machine's lake by a name of its own.
     let other = served.ask("GET", "/feeds", &[("Host", "evil.example.org")], b"");
-    other.is_problem(421, "other_name");
+    other.says_problem(421, "other_name");
     let named = Served::of(&lake, &["--name", "lake.example.org"]);
     named.ask("GET", "/feeds", &[("Host", "lake.example.org:80")], b"").is(200);
     // Feeds may be read by pages of any site; the rest of the lake may not.
@@ -274,7 +274,7 @@ fn problems_say_what_to_do() {
     let public = Served::of(&lake, &["--feeds-only"]);
     public.get("/feeds/city").is(200);
     for path in ["/tables", "/tables/ops.bus.bus", "/sql?q=select+1"] {
-        public.get(path).is_problem(404, "http");
+        public.get(path).says_problem(404, "http");
     }
     assert!(!public.get("/metrics").is(200).text().contains("lakegate_files"));
 }
@@ -434,7 +434,7 @@ fn health_and_figures() {
     lake.dataset("other", "publish: { route: a, time: nope }\n");
     let served = Served::of(&lake, &[]);
     served.get("/feeds/other").is(200);
-    served.get("/feeds/other/rows?start=2024-01-01&end=2024-01-02").is_problem(500, "feed_misconfigured");
+    served.get("/feeds/other/rows?start=2024-01-01&end=2024-01-02").says_problem(500, "feed_misconfigured");
     assert_eq!(served.get("/health").is(503).json()["feeds"][1]["state"], "broken");
     served.get("/feeds/city").is(200);
 }

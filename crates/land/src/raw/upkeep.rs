@@ -30,6 +30,8 @@ const BUNDLE_BYTES: u64 = 64 << 20;
 const BUNDLE_ENTRIES: u64 = 60_000;
 /// Fewer packs than this are not worth a bundle.
 const BUNDLE_PACKS: usize = 8;
+/// Packs below this are of one size: writing them again costs next to nothing.
+const TINY_BYTES: u64 = 1 << 20;
 
 /// A file's bytes lie elsewhere now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +65,10 @@ struct Kept {
 }
 
 impl RawStore {
-    /// Groups of small packs worth a bundle: each of one dataset, at least
-    /// `older_than` old, oldest first.
+    /// Groups of small packs worth a bundle: each of one dataset, of similar size
+    /// and at least `older_than` old, oldest first. So a byte is copied only when
+    /// its pack has grown to several times its size, and never again once that is
+    /// large; and the packs that are left are few, whatever their number was.
     ///
     /// # Errors
     /// LG602 where the store cannot be listed.
@@ -77,23 +81,8 @@ impl RawStore {
                 by_dataset.entry(dataset).or_default().push(file);
             }
         }
-        let mut groups = Vec::new();
-        for mut packs in by_dataset.into_values() {
-            packs.sort_by(|a, b| a.made_ns.cmp(&b.made_ns).then_with(|| a.relative.cmp(&b.relative)));
-            let mut group: Vec<String> = Vec::new();
-            let (mut group_bytes, mut group_entries) = (0, 0);
-            for pack in packs {
-                let n_entries = n_entries(&pack.path);
-                if group_bytes >= BUNDLE_BYTES || group_entries + n_entries > BUNDLE_ENTRIES {
-                    groups.push(std::mem::take(&mut group));
-                    (group_bytes, group_entries) = (0, 0);
-                }
-                group_bytes += pack.size_bytes;
-                group_entries += n_entries;
-                group.push(pack.relative);
-            }
-            groups.push(group);
-        }
+        let mut groups: Vec<Vec<String>> =
+            by_dataset.into_values().flat_map(tiers).flat_map(within_limits).collect();
         groups.retain(|group| group.len() >= BUNDLE_PACKS);
         Ok(groups)
     }
@@ -315,6 +304,47 @@ impl RawStore {
     }
 }
 
+/// Parts packs into groups of similar size: one that is larger than all smaller
+/// ones of its group together begins the next.
+fn tiers(mut packs: Vec<Kept>) -> Vec<Vec<Kept>> {
+    packs.sort_by(|a, b| (a.size_bytes, &a.relative).cmp(&(b.size_bytes, &b.relative)));
+    let mut tiers: Vec<Vec<Kept>> = Vec::new();
+    let mut sum = 0;
+    for pack in packs {
+        match tiers.last_mut() {
+            Some(tier) if pack.size_bytes <= TINY_BYTES.max(sum) => {
+                sum += pack.size_bytes;
+                tier.push(pack);
+            }
+            _ => {
+                sum = pack.size_bytes;
+                tiers.push(vec![pack]);
+            }
+        }
+    }
+    tiers
+}
+
+/// Parts packs, oldest first, into as many bundles as they need.
+fn within_limits(mut packs: Vec<Kept>) -> Vec<Vec<String>> {
+    packs.sort_by(|a, b| a.made_ns.cmp(&b.made_ns).then_with(|| a.relative.cmp(&b.relative)));
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    let mut group: Vec<String> = Vec::new();
+    let (mut group_bytes, mut group_entries) = (0, 0);
+    for pack in packs {
+        let n_entries = n_entries(&pack.path);
+        if group_bytes >= BUNDLE_BYTES || group_entries + n_entries > BUNDLE_ENTRIES {
+            groups.push(std::mem::take(&mut group));
+            (group_bytes, group_entries) = (0, 0);
+        }
+        group_bytes += pack.size_bytes;
+        group_entries += n_entries;
+        group.push(pack.relative);
+    }
+    groups.push(group);
+    groups
+}
+
 /// How many entries a pack has, by its last record (APPNOTE.TXT 4.3.16), which
 /// is 22 bytes long as packs have no comment. A pack that cannot be read counts
 /// as empty: bundling it says what is wrong.
@@ -375,5 +405,42 @@ mod tests {
         let later = SystemTime::now() + Duration::from_secs(60);
         let groups = store.bundles(later, Duration::ZERO).unwrap();
         assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [8, 8]);
+    }
+
+    /// A feed that is polled every 30 seconds, for 100 days, bundled each hour.
+    #[test]
+    fn a_feed_leaves_few_packs_and_its_bytes_are_seldom_copied() {
+        const HOURLY: usize = 120;
+        const POLL_BYTES: u64 = 20_000;
+        let mut packs: Vec<u64> = Vec::new();
+        let (mut copied, mut most) = (0, 0);
+        for hour in 0..2400_u64 {
+            packs.extend(std::iter::repeat_n(POLL_BYTES, HOURLY));
+            let kept = packs.iter().enumerate().map(|(i, size)| Kept {
+                relative: i.to_string(),
+                path: PathBuf::new(),
+                name: String::new(),
+                size_bytes: *size,
+                made_ns: 0,
+            });
+            let groups = tiers(kept.filter(|k| k.size_bytes < BUNDLED_BYTES).collect());
+            let mut gone: Vec<usize> = Vec::new();
+            for group in groups.into_iter().filter(|g| g.len() >= BUNDLE_PACKS) {
+                let size = group.iter().map(|k| k.size_bytes).sum();
+                gone.extend(group.iter().map(|k| k.relative.parse::<usize>().unwrap()));
+                copied += size;
+                packs.push(size);
+            }
+            gone.sort_unstable();
+            gone.into_iter().rev().for_each(|i| {
+                packs.remove(i);
+            });
+            let small = packs.iter().filter(|size| **size < BUNDLED_BYTES).count();
+            most = most.max(small);
+            assert_eq!(packs.iter().sum::<u64>(), (hour + 1) * HOURLY as u64 * POLL_BYTES);
+        }
+        assert!(most <= 2 * BUNDLE_PACKS, "{most} packs wait to be bundled");
+        let total: u64 = packs.iter().sum();
+        assert!(copied <= 3 * total, "each byte was copied {} times", copied as f64 / total as f64);
     }
 }

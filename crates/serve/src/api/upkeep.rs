@@ -54,8 +54,14 @@ pub async fn health(State(app): State<Arc<App>>, asked: Asked) -> Result<Respons
             })
             .collect()
         };
+        // Names of files and datasets are not for everybody.
+        let kept = app.kept().map(|why| if app.settings.feeds_only { String::new() } else { why });
+        let configuration = match kept {
+            Some(errors) => json!({ "state": "outdated", "errors": errors }),
+            None => json!({ "state": "current" }),
+        };
         sheet::json(&json!({ "status": if is_unwell { "unwell" } else { "ok" }, "lake": app.lake.name,
-            "version": env!("CARGO_PKG_VERSION"), "feeds": of("feed"), "datasets": of("dataset") }))
+            "version": env!("CARGO_PKG_VERSION"), "configuration": configuration, "feeds": of("feed"), "datasets": of("dataset") }))
     };
     *response.status_mut() = status;
     Ok(response)

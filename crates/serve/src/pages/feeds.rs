@@ -34,6 +34,9 @@ pub fn list(app: &App, all: &[Overview]) -> Response {
     let now = Timestamp::now();
     let mut html = Html::default();
     forms(&mut html, "/feeds");
+    if app.admin.is_some() {
+        html.open("p", &[]).link("/feeds/new", "Add a feed").close("p");
+    }
     if all.is_empty() {
         html.element(
             "p",

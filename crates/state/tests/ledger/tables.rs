@@ -92,9 +92,15 @@ async fn raw_bytes_move_and_go() {
     let whole = RawRef { pack: "w/c".into(), offset: 0, stored_bytes: 10, method: "whole".into() };
     ledger.move_raw(&[(FileId(3), whole.clone())]).await.unwrap();
     ledger.raw_gone(&[FileId(1)]).await.unwrap();
-    let kept = ledger.raw_refs().await.unwrap();
-    let listed: Vec<_> = kept.iter().map(|e| (e.file_id.0, e.state.name(), e.raw.clone())).collect();
-    assert_eq!(listed, [(2, "duplicate", arrival("", "").raw), (3, "queued", whole)]);
+    let packed = arrival("", "").raw;
+    let packs = [packed.pack.clone(), "w/c".to_string(), "unknown".to_string()];
+    let kept = ledger.raw_in(&packs).await.unwrap();
+    let listed: Vec<_> = kept.iter().map(|e| (e.file_id.0, e.raw.clone())).collect();
+    assert_eq!(listed, [(2, packed), (3, whole)]);
+    assert_eq!(ledger.raw_in(&packs[2..]).await.unwrap(), []);
+    let known = ledger.raw_packs().await.unwrap();
+    let listed: Vec<_> = known.iter().map(|p| (p.pack.as_str(), p.n_files, p.has_unsettled)).collect();
+    assert_eq!(listed, [(packs[0].as_str(), 1, false), ("w/c", 1, true)]);
     assert!(ledger.file(FileId(1)).await.unwrap().unwrap().raw_gone);
 }
 

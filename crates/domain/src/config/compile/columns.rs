@@ -8,6 +8,7 @@ use crate::config::diagnostic::Span;
 use crate::config::raw::{ColumnDecl, ColumnKeys};
 use crate::config::yaml::Key;
 use crate::model::{Column, Kind, Scalar};
+use crate::units::{Conversion, ConversionError};
 
 /// Columns that the lake itself adds to every table.
 pub(super) const RESERVED: [&str; 5] = ["_file_id", "_row", "_loaded_at", "_rescued", "_flags"];
@@ -71,15 +72,18 @@ pub(super) fn compile(Named(entries): &Named<ColumnDecl>, role: Role, report: &m
             report.error(key.span, message, "rename one of them");
         }
         columns.push(match slot {
-            Slot::Given(at) => column(key, &at.value.0, report),
+            Slot::Given(at) => column(key, &at.value.0, role, report),
             Slot::Wrong | Slot::Absent => Column::named(&key.text),
         });
     }
     columns
 }
 
-fn column(key: &Key, keys: &ColumnKeys, report: &mut Reporter) -> Column {
-    let kind = keys.kind.get().copied();
+fn column(key: &Key, keys: &ColumnKeys, role: Role, report: &mut Reporter) -> Column {
+    // A transform's input is text where nothing else is said of it; what has a
+    // unit is a number.
+    let of_unit = (role == Role::Input && keys.from_unit.get().is_some()).then_some(Kind::Float);
+    let kind = keys.kind.get().copied().or(of_unit);
     if let Some(kind) = kind {
         check_fit(kind, keys, report);
     }
@@ -90,7 +94,8 @@ fn column(key: &Key, keys: &ColumnKeys, report: &mut Reporter) -> Column {
         nulls: keys.nulls.get().map_or(Vec::new(), |n| n.0.items.iter().map(|s| s.value.0.clone()).collect()),
         format: keys.format.get().cloned(),
         timezone: keys.timezone.get().map(|z| z.0.clone()),
-        unit: keys.unit.get().cloned(),
+        unit: keys.unit.get().map(|u| u.0.clone()),
+        conversion: conversion(kind, keys, report),
         default: keys.default.get().cloned(),
         description: keys.description.get().cloned(),
         valid_range: valid_range(keys, report),
@@ -104,6 +109,59 @@ pub(super) fn is_time(kind: Kind) -> bool {
 
 pub(super) fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::Int | Kind::Int32 | Kind::Float | Kind::Float32 | Kind::Decimal(..))
+}
+
+/// The conversion that `from_unit` asks for. A unit without it is kept with the
+/// column and may be any text: amounts of money and scores have units too.
+fn conversion(kind: Option<Kind>, keys: &ColumnKeys, report: &mut Reporter) -> Option<Conversion> {
+    let from = keys.from_unit.at()?;
+    if let Some(kind) = kind
+        && !matches!(kind, Kind::Float | Kind::Float32)
+    {
+        let help = "make its type `float` or `float32`, or remove `from_unit`";
+        report.error(from.span, "`from_unit` is for a column of floating point, and this one is none", help);
+        return None;
+    }
+    let Some(to) = keys.unit.at() else {
+        // A unit that is wrong was complained about.
+        if keys.unit.is_absent() {
+            let help = "add `unit: …`, the unit of the values in the table";
+            report.error(from.span, "`from_unit` stands without `unit`", help);
+        }
+        return None;
+    };
+    match Conversion::between(&from.value.0, &to.value.0) {
+        Ok(conversion) => Some(conversion),
+        Err(e) => {
+            let at = if matches!(e, ConversionError::To(_)) { to } else { from };
+            let (message, help) = refused(&e, &from.value.0, &to.value.0);
+            report.error(at.span, message, help);
+            None
+        }
+    }
+}
+
+/// What is said of units that have no conversion.
+fn refused(e: &ConversionError, from: &str, to: &str) -> (String, String) {
+    match e {
+        ConversionError::From(unit) | ConversionError::To(unit) => (unit.to_string(), unit.help()),
+        ConversionError::Different { from: a, to: b } => {
+            let letter =
+                |text: &str, letter: &str| text.split(|c: char| !c.is_alphabetic()).any(|w| w == letter);
+            let help = if letter(from, "C") || letter(to, "C") {
+                "`C` is the coulomb; degrees are `degC`".to_string()
+            } else if letter(from, "F") || letter(to, "F") {
+                "`F` is the farad; degrees are `degF`".to_string()
+            } else {
+                format!("in base units the one is `{a}`, the other `{b}`")
+            };
+            (format!("`{from}` and `{to}` measure different things"), help)
+        }
+        ConversionError::TooGreat => (
+            format!("the factor from `{from}` to `{to}` is beyond what is computed"),
+            "write simpler units".into(),
+        ),
+    }
 }
 
 /// Reports keys that mean nothing for a column's type.

@@ -9,6 +9,7 @@ use crate::config::raw::{
     AuthKeys, Every, FeedKeys, FeedsKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated,
 };
 use crate::config::scalars::Lapse;
+use crate::draft::is_secret_name;
 use crate::feed::{
     Auth, CronError, Feed, Feeds, HostLimits, Links, List, Method, Paging, Path, Placeholder, Request,
     Schedule, Source, Template,
@@ -340,25 +341,7 @@ pub(super) fn address(
 
 /// Reports a secret that is written out. A name alone tells what it holds.
 fn refuse_literal(name: &str, shown: &str, span: Span, dataset: &str, report: &mut Reporter) {
-    const SECRETS: [&str; 13] = [
-        "apikey",
-        "appid",
-        "auth",
-        "authorization",
-        "cookie",
-        "key",
-        "passwd",
-        "password",
-        "proxy_authorization",
-        "pwd",
-        "secret",
-        "token",
-        "signature",
-    ];
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    if SECRETS.contains(&name.as_str())
-        || ["_key", "_token", "_secret", "_password"].iter().any(|e| name.ends_with(e))
-    {
+    if is_secret_name(name) {
         report.error(
             span,
             format!("`{shown}` looks like a secret that is written out"),

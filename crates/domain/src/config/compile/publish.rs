@@ -7,6 +7,9 @@ use crate::config::decode::{At, Reporter, Slot};
 use crate::config::raw::PublishKeys;
 use crate::model::{Evolve, Kind, Publish, Table};
 
+/// What stands below `/feeds/` and is no feed.
+const PAGE: &str = "new";
+
 /// What the rest of a dataset says to its feed.
 pub(super) struct Context<'a> {
     pub dataset: &'a str,
@@ -21,6 +24,10 @@ pub(super) struct Context<'a> {
 /// `None` where it is so wrong that nothing can be served.
 pub(super) fn compile(at: &At<PublishKeys>, context: &Context, report: &mut Reporter) -> Option<Publish> {
     let keys = &at.value;
+    if keys.name.get().map_or(context.dataset, |n| &n.0) == PAGE {
+        let message = format!("a feed called `{PAGE}` would have the address of the page that adds feeds");
+        report.error(at.span, message, "give it another name: `publish: { name: … }`");
+    }
     let table = table(at, context, report)?;
     let served = context.tables.get(&table);
     let mut column = |slot: &Slot<String>, role: Role| -> Option<String> {

@@ -10,7 +10,8 @@ use crate::config::raw::{
 use crate::config::scalars::{self, Spelled};
 use crate::ids::QUARANTINE_SUFFIX;
 use crate::model::{
-    Caps, Column, Csv, Format, GtfsRt, Header, Json, Names, Netcdf, Ragged, Read, StreamRead, Xml,
+    Caps, Column, Csv, Format, GtfsRt, Header, Json, Names, Netcdf, Ragged, Read, StreamRead, WhpExchange,
+    Xml,
 };
 use crate::transit::records::Preset;
 
@@ -137,6 +138,11 @@ fn format(keys: &FormatKeys, span: Span, report: &mut Reporter) -> Option<Format
     }
     if keys.nextbus.get().is_some() {
         return Some(Format::Records(Preset::NextBus, Names::Specification));
+    }
+    if let Some(given) = keys.whp_exchange.get() {
+        let accept =
+            given.accept.get().map_or(Vec::new(), |list| list.0.items.iter().map(|r| r.value).collect());
+        return Some(Format::WhpExchange(WhpExchange { encoding: given.encoding.get().copied(), accept }));
     }
     keys.ndjson
         .get()

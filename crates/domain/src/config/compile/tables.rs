@@ -1,5 +1,7 @@
 //! `tables:`, or the keys of a single table, to tables.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
@@ -10,6 +12,7 @@ use crate::config::diagnostic::Span;
 use crate::config::raw::{ColumnDecl, DatasetFile, TableKeys, TableRest};
 use crate::config::scalars;
 use crate::config::yaml::Key;
+use crate::dedupe::Dedupe;
 use crate::ids::QUARANTINE_SUFFIX;
 use crate::model::{Column, Evolve, Format, Kind, PartitionBy, Read, Table, TimeUnit};
 use crate::transit;
@@ -83,7 +86,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `columns`, `evolve`, `partition_by`, `sort_by`, `transform` and `expect` into the tables",
+                "put `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform` and `expect` into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
@@ -277,6 +280,7 @@ fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut R
         evolve,
         partition_by,
         sort_by,
+        dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
         expect,
         columns,
@@ -426,4 +430,45 @@ fn sort_by(keys: &TableRest, names: &Names, report: &mut Reporter) -> Vec<String
         found.push(at.value.clone());
     }
     found
+}
+
+fn dedupe(keys: &TableRest, names: &Names, report: &mut Reporter) -> Option<Dedupe> {
+    let at = keys.dedupe.at()?;
+    let keys = &at.value;
+    if !names.context.provenance {
+        let help = "remove `provenance: false`, or `dedupe`";
+        report.error(
+            at.span,
+            "only rows that carry their file can be told apart when work is done again",
+            help,
+        );
+    }
+    let mut key: Vec<String> = Vec::new();
+    for at in keys.key.get().into_iter().flat_map(|list| &list.0.items) {
+        names.check(&at.value, at.span, report);
+        if key.contains(&at.value) {
+            report.error(at.span, format!("`{}` is named twice", at.value), "name it once");
+        }
+        key.push(at.value.clone());
+    }
+    if let Some(list) = keys.key.at().filter(|list| list.value.0.items.is_empty()) {
+        report.error(
+            list.span,
+            "the key is empty: all rows would be one",
+            "name the columns that tell rows apart",
+        );
+    }
+    let by = keys.by.at()?;
+    names.check(&by.value, by.span, report);
+    let kind = names.column(&by.value).and_then(|c| c.kind);
+    if kind.is_some_and(|kind| !columns::is_time(kind)) {
+        let message = format!("`{}` is no time column", by.value);
+        report.error(by.span, message, "name another column, or make its type `timestamp` or `date`");
+    }
+    if keys.window.is_absent() && !key.is_empty() && !key.contains(&by.value) {
+        let help = format!("add `window: 2h`, or put `{}` into the key", by.value);
+        report.error(at.span, "nothing says how far apart two rows of one key may be", help);
+    }
+    let window = keys.window.get().map_or(Duration::ZERO, |lapse| lapse.0);
+    Some(Dedupe { key, by: by.value.clone(), window })
 }

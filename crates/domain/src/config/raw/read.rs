@@ -9,6 +9,7 @@ use crate::config::decode::{
 };
 use crate::config::scalars::{Expression, Size, Spelled};
 use crate::config::yaml::{Content, Literal, Node};
+use crate::exchange::Rule;
 use crate::model::{Encoding, Mask, Names, Ragged, Times};
 
 /// A format's word, or a map with one format key.
@@ -129,7 +130,49 @@ keyed! {
         clever_devices = "clever_devices": NamesKeys;
         /// NextBus or Umo vehicle locations, XML.
         nextbus = "nextbus": NoKeys;
+        /// WHP-Exchange: bottle or CTD data of hydrography. The header of a CTD cast becomes
+        /// columns.
+        whp_exchange = "whp_exchange": ExchangeKeys;
     }
+}
+
+keyed! {
+    /// How WHP-Exchange files are read.
+    pub struct ExchangeKeys {
+        /// Encoding of its text; UTF-8 where not given.
+        encoding = "encoding": Encoding;
+        /// Rules of the format that a file may break without being parked.
+        accept = "accept": OneOrMany<Rule>;
+    }
+}
+
+words! { Rule, "ExchangeRule", "a rule of WHP-Exchange that a file can break and still be read":
+    /// It begins with a byte order mark.
+    "byte_order_mark" => Rule::ByteOrderMark;
+    /// Lines end in something else than `\n`.
+    "line_endings" => Rule::LineEndings;
+    /// `END_DATA` is missing.
+    "end_data" => Rule::EndData;
+    /// A parameter and its unit are not among the known ones. Accepted anyway.
+    "parameters" => Rule::Parameters;
+    /// A column of flags has no parameter.
+    "flag_parameter" => Rule::FlagParameter;
+    /// A column of errors has no parameter.
+    "error_parameter" => Rule::ErrorParameter;
+    /// A column of flags belongs to a column that has none.
+    "flag_allowed" => Rule::FlagAllowed;
+    /// A column of flags has a unit.
+    "flag_unit" => Rule::FlagUnit;
+    /// A flag does not go with its value.
+    "flag_value" => Rule::FlagValue;
+    /// A part of a row's key is missing.
+    "key_present" => Rule::KeyPresent;
+    /// Two rows have one key.
+    "key_unique" => Rule::KeyUnique;
+    /// Position, date or pressure is missing.
+    "coordinates_present" => Rule::CoordinatesPresent;
+    /// The position changes within a cast.
+    "coordinates_constant" => Rule::CoordinatesConstant;
 }
 
 keyed! {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::expect::ExpectKeys;
 use crate::config::decode::{At, Decode, Keyed, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
-use crate::config::scalars::{PartitionWord, Spelled, Zone};
+use crate::config::scalars::{Lapse, PartitionWord, Spelled, Zone};
 use crate::config::yaml::{Content, Node};
 use crate::model::{Evolve, Kind, Scalar};
 
@@ -34,6 +34,8 @@ keyed! {
         partition_by = "partition_by": OneOrMany<PartitionWord>;
         /// Columns that rows are sorted by within a file.
         sort_by = "sort_by": OneOrMany<String>;
+        /// Leaves out rows whose key came before within a window of time, in any file.
+        dedupe = "dedupe": DedupeKeys;
         /// SQL over one file's rows, which are called `input`.
         transform = "transform": String;
         /// What must hold of the rows, and what follows where it does not.
@@ -45,6 +47,19 @@ impl TableRest {
     /// Whether nothing of it is written.
     pub fn is_absent(&self) -> bool {
         self.written().is_empty()
+    }
+}
+
+keyed! {
+    /// Which rows of a table count as one: the first that came stays.
+    pub struct DedupeKeys {
+        /// Columns that tell rows apart; a missing value equals a missing value.
+        key = "key": OneOrMany<String>, required;
+        /// Column of the row's time. A row without one stays.
+        by = "by": String, required;
+        /// How far apart two rows of one key are at most that count as one. Not needed where
+        /// the key has the time in it: then they are equal.
+        window = "window": Lapse;
     }
 }
 
@@ -61,8 +76,11 @@ keyed! {
         format = "format": String;
         /// IANA zone of a naive time, instead of the dataset's.
         timezone = "timezone": Zone;
-        /// Unit of its values, kept with the column.
-        unit = "unit": String;
+        /// Unit of its values in the table, kept with the column.
+        unit = "unit": Spelled;
+        /// Unit that the input's values are in; they are converted to `unit`. Units as
+        /// UDUNITS writes them: `mbar`, `m s-1`, `degF`, `umol/kg`.
+        from_unit = "from_unit": Spelled;
         /// What stands where the file has no such column.
         default = "default": Scalar;
         /// What it is, for people.

@@ -1,0 +1,3 @@
+//! Writers, and readers that find again what was written.
+
+mod netcdf;
