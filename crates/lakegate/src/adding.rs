@@ -309,7 +309,8 @@ impl Preview {
         };
         let limits = Limits { memory_bytes: (memory_bytes / 2) as usize, spill_dir: scratch.to_path_buf() };
         let never = AtomicBool::new(false);
-        let mut fold = FileFold::new(dataset, tables.view(), facts, now().0 * 1000, runtime.clone(), limits, &never);
+        let mut fold =
+            FileFold::new(dataset, tables.view(), facts, now().0 * 1000, runtime.clone(), limits, &never);
         // In the order in which the dataset declares them.
         let mut seen: Vec<(String, Seen)> =
             dataset.tables.iter().map(|(name, table)| (name.clone(), Seen::of(table))).collect();

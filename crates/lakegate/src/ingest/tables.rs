@@ -370,7 +370,7 @@ impl Tables {
         };
         if state.config.transform.is_none() {
             for part in file.iter().filter(|p| p.table == name) {
-                has_some_declared(&state.config.columns, &part.rows)?;
+                has_some_known(&state.config, &state.plan, &part.rows)?;
             }
         }
         state.seen = true;
@@ -436,20 +436,18 @@ fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
     }
 }
 
-/// A text file whose header names none of the declared columns is another kind
-/// of file, such as a page that says that a service is down.
-fn has_some_declared(columns: &[Column], rows: &Rows) -> Result<(), Failure> {
+/// A text file whose header names none of the columns that are declared or were
+/// added since is another kind of file, such as a page that says that a service
+/// is down. Under `rescue` its values are kept aside, as all that is not known.
+fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failure> {
     let Rows::Text(batch) = rows else { return Ok(()) };
-    let declared: Vec<Target> =
-        columns.iter().filter_map(|c| c.kind.map(|kind| Target::declared(c.clone(), kind))).collect();
-    if batch.notation != Notation::Plain || declared.is_empty() {
+    let declared: Vec<&str> =
+        config.columns.iter().filter(|c| c.kind.is_some()).map(Column::source).take(8).collect();
+    if batch.notation != Notation::Plain || declared.is_empty() || config.evolve == Evolve::Rescue {
         return Ok(());
     }
     let names: Vec<&str> = batch.names.iter().map(String::as_str).collect();
-    let listed: Vec<&str> = declared.iter().map(|t| t.spec.source()).take(8).collect();
-    let plan =
-        Plan { targets: declared.clone(), evolve: Evolve::Add, timezone: String::new(), nulls: Vec::new() };
-    if conform::sources(&plan, &names).iter().any(Option::is_some) {
+    if conform::sources(plan, &names).iter().any(Option::is_some) {
         return Ok(());
     }
     let found: Vec<String> = names.iter().take(8).map(|n| format!("`{n}`")).collect();
@@ -457,7 +455,7 @@ fn has_some_declared(columns: &[Column], rows: &Rows) -> Result<(), Failure> {
         Code::MissingColumn,
         format!(
             "the file has none of the columns that the table declares ({}); it has {}",
-            listed.join(", "),
+            declared.join(", "),
             found.join(", ")
         ),
     ))
