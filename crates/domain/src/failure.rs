@@ -90,7 +90,7 @@ codes! {
     TypeChanged = "LG307", "a column is declared with another type than the table has",
         "`lakegate replay` rebuilds the table with today's types, then redrive; or declare the type that it has";
     Transform = "LG401", "the transform failed",
-        "try the statement with `lakegate plan`, mend it, then redrive";
+        "mend the statement in the dataset's file, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",
         "mend the expectation, then redrive";
     TooManyKeys = "LG403", "one file has more keys to remember than memory holds",
@@ -104,7 +104,7 @@ codes! {
     DiskFull = "LG601", "no space left",
         "make room; the work goes on by itself";
     Storage = "LG602", "the storage failed",
-        "look at the message; the work is tried again by itself, then parked";
+        "see that the place in the message is there and that the user who runs lakegate may use it; a file in work is tried again, then parked";
     Conflict = "LG603", "another writer committed first",
         "nothing: the work is tried again by itself";
     TableDamaged = "LG604", "the table cannot be used",

@@ -32,7 +32,9 @@ impl From<Error> for Failure {
 impl From<std::io::Error> for Error {
     fn from(e: std::io::Error) -> Self {
         let code = match e.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Code::DiskFull,
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge => Code::DiskFull,
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => Code::Unreadable,
             _ => Code::Storage,
         };

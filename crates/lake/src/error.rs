@@ -5,6 +5,8 @@ use std::path::Path;
 
 use lakegate_domain::{Code, Failure};
 
+use crate::session::sentence;
+
 /// An error of this crate: a code and a sentence for people.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -28,7 +30,9 @@ impl Error {
     pub(crate) fn io<'a>(what: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
         move |e| {
             let code = match e.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    Code::DiskFull
+                }
                 _ => Code::Storage,
             };
             Error::new(code, format!("`{}` cannot be {what}: {e}", path.display()))
@@ -48,7 +52,7 @@ impl Error {
     pub(crate) fn writing(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error + '_ {
         move |e| {
             let text = e.to_string();
-            let full = text.contains("os error 28") || text.contains("No space left");
+            let full = ["os error 28)", "os error 27)", "No space left"].iter().any(|t| text.contains(t));
             let code = if full { Code::DiskFull } else { Code::Storage };
             Error::new(code, format!("`{}` cannot be written: {text}", path.display()))
         }
@@ -63,7 +67,7 @@ impl From<arrow::error::ArrowError> for Error {
 
 impl From<deltalake::DeltaTableError> for Error {
     fn from(e: deltalake::DeltaTableError) -> Self {
-        Error::new(Code::TableDamaged, e.to_string())
+        Error::new(Code::TableDamaged, sentence(&e.to_string()))
     }
 }
 

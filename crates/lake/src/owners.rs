@@ -11,10 +11,14 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::layout::{FILE_ID, ROW};
+use crate::session::sentence;
 use crate::{Error, Result};
 
 /// Rows per batch: two numbers each.
 const BATCH_ROWS: usize = 64 * 1024;
+
+/// The same, where all columns are read.
+const WHOLE_ROWS: usize = 4 * 1024;
 
 /// Some rows of a data file: their landed files' ids and their numbers there.
 /// Rows that do not say are null.
@@ -30,7 +34,9 @@ pub struct Owners {
 /// LG604, here or later, where the file is missing or cannot be read.
 pub fn owners(folder: &Path, path: &str) -> Result<impl Iterator<Item = Result<Owners>> + use<>> {
     let at = format!("data file `{path}` of `{}`", folder.display());
-    let damaged = move |e: &dyn std::fmt::Display| Error::new(Code::TableDamaged, format!("{at}: {e}"));
+    let damaged = move |e: &dyn std::fmt::Display| {
+        Error::new(Code::TableDamaged, format!("{at}: {}", sentence(&e.to_string())))
+    };
     let file = File::open(folder.join(path)).map_err(|e| damaged(&e))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), [FILE_ID, ROW]);
@@ -40,6 +46,24 @@ pub fn owners(folder: &Path, path: &str) -> Result<impl Iterator<Item = Result<O
         let batch = batch.map_err(|e| damaged(&e))?;
         Ok(Owners { file_ids: numbers(&batch, FILE_ID), rows: numbers(&batch, ROW) })
     }))
+}
+
+/// Reads every value of a data file, and keeps none: what is damaged shows.
+///
+/// # Errors
+/// LG604 where the file is missing or some column of it cannot be read.
+pub fn read_whole(folder: &Path, path: &str) -> Result<()> {
+    let damaged = |e: &dyn std::fmt::Display| {
+        let at = format!("data file `{path}` of `{}`", folder.display());
+        Error::new(Code::TableDamaged, format!("{at}: {}", sentence(&e.to_string())))
+    };
+    let file = File::open(folder.join(path)).map_err(|e| damaged(&e))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    let batches = builder.with_batch_size(WHOLE_ROWS).build().map_err(|e| damaged(&e))?;
+    for batch in batches {
+        batch.map_err(|e| damaged(&e))?;
+    }
+    Ok(())
 }
 
 fn numbers(batch: &RecordBatch, column: &str) -> Int64Array {

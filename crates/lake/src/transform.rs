@@ -36,14 +36,22 @@ use lakegate_domain::{Code, Failure};
 use crate::layout::ROW;
 
 mod held;
+mod look;
 
 pub use held::Held;
+pub use look::{Others, look};
+pub(crate) use look::{is_of_statement, missing_column};
 
 /// The name under which a statement sees the file's rows.
 const INPUT: &str = "input";
 
 /// Memory that a sort keeps back for merging what it spilled.
 const MAX_SORT_RESERVE_BYTES: usize = 10 << 20;
+
+/// Rows that a statement over a whole file takes at a time.
+const BATCH_ROWS: usize = 8192;
+/// The same, where each may become many.
+const UNNESTED_ROWS: usize = 1024;
 
 type DfResult<T> = std::result::Result<T, DataFusionError>;
 
@@ -117,19 +125,10 @@ impl Transform {
         let input = nullable(&input);
         let statement = parse(sql)?;
         let mut state = session_state();
-        let empty = MemTable::try_new(input.clone(), vec![vec![]]).map_err(failed)?;
-        state
-            .schema_for_ref(INPUT)
-            .and_then(|s| s.register_table(INPUT.to_string(), Arc::new(empty)))
-            .map_err(failed)?;
-
         check_tables(&state, &statement)?;
-        let plan = match state.statement_to_plan(statement.clone()).await {
+        let plan = match planned(&mut state, &statement, &input, false).await {
             Ok(plan) => plan,
-            Err(first) => {
-                state.config_mut().options_mut().sql_parser.enable_ident_normalization = true;
-                state.statement_to_plan(statement).await.map_err(|_| failed(first))?
-            }
+            Err(first) => planned(&mut state, &statement, &input, true).await.map_err(|_| failed(first))?,
         };
         check_names(&plan)?;
 
@@ -211,7 +210,9 @@ impl Transform {
     pub async fn run(&self, rows: Held) -> Result<Output, Failure> {
         let limits = rows.limits().clone();
         let row = Arc::new(Field::new(ROW, DataType::Int64, true));
-        let rows = rows.scanned_as(self.input.clone())?;
+        // What `unnest` takes apart is made whole first, for all rows of a batch.
+        let batch_rows = if unnests(&self.plan).map_err(failed)? { UNNESTED_ROWS } else { BATCH_ROWS };
+        let rows = rows.scanned_as(self.input.clone(), batch_rows)?;
         let table = StreamingTable::try_new(self.input.clone(), vec![rows]).map_err(failed)?;
         let plan = reading_from(&self.plan, Arc::new(table)).map_err(failed)?;
 
@@ -226,7 +227,10 @@ impl Transform {
         let mut state = self.state.clone();
         // What sorts keep back must not eat a small limit.
         let reserve = (memory_bytes / 8).clamp(64 << 10, MAX_SORT_RESERVE_BYTES);
-        state.config_mut().options_mut().execution.sort_spill_reservation_bytes = reserve;
+        let execution = &mut state.config_mut().options_mut().execution;
+        execution.sort_spill_reservation_bytes = reserve;
+        execution.enforce_batch_size_in_joins = true;
+        *state.config_mut() = state.config().clone().with_batch_size(batch_rows);
         // `now()` is the time of this run, not of the compilation.
         state.mark_start_execution();
         let physical = state.create_physical_plan(&plan).await.map_err(failed)?;
@@ -394,6 +398,21 @@ fn parse(sql: &str) -> Result<Statement, Failure> {
     }
 }
 
+/// Plans a statement over a file with these columns. `normalise`: names that are
+/// not quoted are in small letters.
+async fn planned(
+    state: &mut SessionState,
+    statement: &Statement,
+    input: &SchemaRef,
+    normalise: bool,
+) -> DfResult<LogicalPlan> {
+    state.config_mut().options_mut().sql_parser.enable_ident_normalization = normalise;
+    let tables = state.schema_for_ref(INPUT)?;
+    tables.deregister_table(INPUT)?;
+    tables.register_table(INPUT.to_string(), Arc::new(MemTable::try_new(input.clone(), vec![vec![]])?))?;
+    state.statement_to_plan(statement.clone()).await
+}
+
 fn check_tables(state: &SessionState, statement: &Statement) -> Result<(), Failure> {
     let tables = state.resolve_table_references(statement).map_err(failed)?;
     match tables.iter().find(|t| t.schema().is_some() || !t.table().eq_ignore_ascii_case(INPUT)) {
@@ -549,6 +568,15 @@ fn through(steps: &[Step], input: &RecordBatch, rows: &Int64Array) -> DfResult<(
         }
     }
     Ok((batch, rows))
+}
+
+fn unnests(plan: &LogicalPlan) -> DfResult<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Unnest(_));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 /// The plan with every scan of `input` reading `table`.

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
@@ -26,7 +27,7 @@ use lakegate_land::feed::{Looked, SystemClock, look};
 use tokio::runtime::Handle;
 
 use crate::context::now;
-use crate::ingest::fold::{FileFacts, FileFold};
+use crate::ingest::fold::{FileFacts, FileFold, Halt, Ready};
 use crate::ingest::parse::{constants, parse, table_of};
 use crate::ingest::tables::Tables;
 
@@ -307,24 +308,29 @@ impl Preview {
             modified_us: now().0 * 1000,
         };
         let limits = Limits { memory_bytes: (memory_bytes / 2) as usize, spill_dir: scratch.to_path_buf() };
-        let mut fold = FileFold::new(dataset, tables.view(), facts, now().0 * 1000, runtime.clone(), limits);
+        let never = AtomicBool::new(false);
+        let mut fold =
+            FileFold::new(dataset, tables.view(), facts, now().0 * 1000, runtime.clone(), limits, &never);
         // In the order in which the dataset declares them.
         let mut seen: Vec<(String, Seen)> =
             dataset.tables.iter().map(|(name, table)| (name.clone(), Seen::of(table))).collect();
-        for part in parsed {
-            let Some(ready) = fold.add(part, None)? else { continue };
-            let (Some(rows), Some((_, seen))) =
-                (ready.rows, seen.iter_mut().find(|(t, _)| *t == ready.table))
-            else {
-                continue;
-            };
+        let mut take = |ready: Ready| -> Result<(), Halt> {
+            let found = seen.iter_mut().find(|(t, _)| *t == ready.table);
+            let (Some(rows), Some((_, seen))) = (ready.rows, found) else { return Ok(()) };
             let source = |column: &str| {
                 sources
                     .get(&(ready.table.clone(), column.to_string()))
                     .map_or(column, String::as_str)
                     .to_string()
             };
-            seen.add(&rows, source)?;
+            Ok(seen.add(&rows, source)?)
+        };
+        for part in parsed {
+            fold.add(part, None, &mut take).map_err(|halt| match halt {
+                Halt::Failed(failure) => failure,
+                // Nothing is transformed here.
+                Halt::Stopped | Halt::TooLarge => Failure::new(Code::Bug, "a look was cut off"),
+            })?;
         }
         let sampled = seen.iter().map(|(table, seen)| Sampled {
             stream: dataset.tables.get(table).and_then(|t| t.from.clone()),

@@ -38,9 +38,10 @@ Exit codes:
     2  the command line or the configuration is wrong
     3  finished, but: files were parked or match no dataset, or a feed could not be
        polled (run), golden rows differ (test), something does not add up (prove),
-       some feeds cannot be expressed (import)
+       files were refused and nothing was changed (replay), some feeds cannot be
+       expressed (import)
     4  another process works on this lake
-  130  interrupted
+  130  interrupted; `up` and `serve`, which end only so, end with 0
 
 First steps:
   lakegate demo                 make a small lake and load it
@@ -104,6 +105,13 @@ pub enum Command {
     /// Start a new lake
     Init(Init),
     /// Check the configuration, and report every mistake at once
+    #[command(after_help = "\
+Examples:
+  lakegate check
+  lakegate --lake ~/lakes/harbour check --json | jq .errors
+
+Statements of `transform:` and `expect:` are checked against the columns that are declared. Exit code 2 says that
+something is wrong.")]
     Check,
     /// Show what landed files would become, without writing anything
     Plan(Plan),
@@ -124,6 +132,10 @@ pub enum Command {
     /// Ask the lake in SQL; without a statement, open a prompt
     Sql(Sql),
     /// Show what the lake holds and what waits
+    #[command(after_help = "\
+Examples:
+  lakegate status
+  lakegate status --json | jq '.datasets[].health'")]
     Status,
     /// List the files that have landed
     Files(Files),
@@ -167,7 +179,7 @@ pub struct Init {
     /// The new lake's folder
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
-    /// The lake's name [default: the folder's name]
+    /// The lake's name [default: the folder's name in small letters, with `_` for what is none]
     #[arg(long)]
     pub name: Option<String>,
 }
@@ -392,7 +404,7 @@ pub struct Sql {
     /// Write the result to a file; its ending says the format
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Read the statements from a file, each ended by `;`
+    /// Read the statements from a file, each ended by `;`; each gives a result of its own, one after the other
     #[arg(long, value_name = "SQLFILE")]
     pub file: Option<PathBuf>,
     /// Rows shown in a table; the rest is counted
@@ -521,19 +533,24 @@ pub enum TraceTarget {
 /// Counts the tables' rows and compares them with the ledger. For every file and
 /// table: rows in (the file's, or what its transform makes of them) = rows in the
 /// table + quarantined + dropped by an expectation + removed as duplicates, each
-/// there once; every data file is there; every commit token is one that the
-/// ledger has handed out; the raw bytes are those that landed.
+/// there once; every data file is there and every value in it can be read; every
+/// commit token is one that the ledger has handed out; the raw bytes are those that
+/// landed.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakegate prove
   lakegate prove ocean.buoy.met
+  lakegate prove --quick            of the tables only the columns that say whose the rows are
 
 Exit code 3 says that something does not add up; each finding names its file.")]
 pub struct Prove {
     /// Only this table
     #[arg(value_name = "TEAM.DATASET.TABLE", value_parser = table_name)]
     pub table: Option<TableName>,
+    /// Count rows without reading their values
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// Lists all tables with their version, rows and bytes, or shows one table's
@@ -542,10 +559,17 @@ pub struct Prove {
 #[command(after_help = "\
 Examples:
   lakegate tables
-  lakegate tables ocean.buoy.met")]
+  lakegate tables ocean.buoy.met
+  lakegate tables --drop ocean.buoy.old     after it was renamed and `lakegate replay ocean.buoy`")]
 pub struct Tables {
     #[arg(value_name = "TEAM.DATASET.TABLE", value_parser = table_name)]
     pub table: Option<TableName>,
+    /// Remove a table that no configuration makes any more, and the quarantine beside it
+    #[arg(long, value_name = "TEAM.DATASET.TABLE", value_parser = table_name, conflicts_with = "table")]
+    pub drop: Option<TableName>,
+    /// Do not ask
+    #[arg(long, requires = "drop")]
+    pub yes: bool,
 }
 
 /// Does the upkeep now. `run` compacts and checkpoints by itself, `up` also
@@ -619,7 +643,7 @@ pub struct Demo {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lakegate simulate feeds")]
+  lakegate simulate feeds      then poll them with examples/bus_observatory")]
 pub struct Simulate {
     #[command(subcommand)]
     pub what: Simulated,
@@ -677,6 +701,7 @@ pub struct Completions {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
+  lakegate schema dataset --example        every key, with a line of explanation
   lakegate schema dataset > dataset.schema.json
   then, at the top of a dataset's file:
   # yaml-language-server: $schema=../dataset.schema.json")]
@@ -684,6 +709,9 @@ pub struct SchemaArgs {
     /// Of lake.yaml, or of a file in datasets/
     #[arg(value_enum)]
     pub of: SchemaOf,
+    /// Print an example that has and explains every key
+    #[arg(long)]
+    pub example: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -760,7 +788,7 @@ mod tests {
 
     #[test]
     fn every_command_teaches_by_example_or_needs_none() {
-        let needs_none = ["check", "status", "help"];
+        let needs_none = ["help"];
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name} has no description");

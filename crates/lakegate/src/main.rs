@@ -18,6 +18,7 @@ mod reconcile;
 mod reload;
 mod render;
 mod replay;
+mod statements;
 mod system;
 mod watch;
 mod worker;
@@ -35,7 +36,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     mishap::tell_places();
     let cli = Cli::parse();
-    log_to_stderr(cli.global.verbose);
+    log_to_stderr(cli.global.verbose, render::use_color(cli.global.color, &std::io::stderr()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
+    #[cfg(unix)]
+    let _too_large = runtime.block_on(async { refuse_large_files() });
     let stop = Arc::new(AtomicBool::new(false));
     runtime.spawn(watch_signals(stop.clone(), matches!(cli.command, cli::Command::Sql(_))));
     let exit = runtime.block_on(async {
@@ -63,15 +66,20 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn log_to_stderr(verbose: u8) {
+fn log_to_stderr(verbose: u8, color: bool) {
     use tracing_subscriber::EnvFilter;
     let default = match verbose {
-        0 => "error",
+        // Libraries log what comes back as an error, which is told in our words.
+        0 => "off,lakegate=error",
         1 => "lakegate=info,warn",
         _ => "lakegate=debug,info",
     };
     let filter = EnvFilter::try_from_env("LAKEGATE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(color)
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 /// The first request to stop lets the work in hand finish; the second ends the
@@ -86,11 +94,23 @@ async fn watch_signals(stop: Arc<AtomicBool>, in_prompt: bool) {
             return;
         }
         if stop.swap(true, Ordering::Relaxed) {
-            eprintln!("stopped; nothing half done is left, run again to go on");
+            eprintln!(
+                "stopped at once; nothing is lost: run again to go on. Files that were being written are removed by \
+                 `lakegate maintain` when they are old enough to be nobody's"
+            );
             std::process::exit(Exit::Interrupted as i32);
         }
         eprintln!("finishing the work in hand; once more to stop at once");
     }
+}
+
+/// A write beyond the limit of a file's size (`ulimit -f`) fails as it does on a
+/// full disk, in place of a signal that ends the process.
+#[cfg(unix)]
+fn refuse_large_files() -> Option<tokio::signal::unix::Signal> {
+    /// SIGXFSZ on Linux and macOS.
+    const TOO_LARGE: i32 = 25;
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(TOO_LARGE)).ok()
 }
 
 #[cfg(unix)]

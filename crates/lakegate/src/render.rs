@@ -1,6 +1,7 @@
 //! How results look to people: lists, figures with units, progress. Commands
 //! decide what is said; nothing here knows the lake.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -23,9 +24,49 @@ pub fn use_color(choice: ColorChoice, out: &impl IsTerminal) -> bool {
     }
 }
 
-/// Columns of the terminal on standard output; `None` in a pipe or a file.
+/// Columns of the terminal on standard output; `None` in a pipe or a file, and
+/// for a terminal that does not say.
 pub fn terminal_width() -> Option<u16> {
-    if io::stdout().is_terminal() { Table::new().width() } else { None }
+    if io::stdout().is_terminal() { Table::new().width().filter(|w| *w > 0) } else { None }
+}
+
+/// A text in which a terminal finds nothing to obey and which keeps to its line:
+/// control characters are escaped, `\x1b`, and those that turn the direction of
+/// writing. Names of files may hold any of them.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+/// The same for a text of several lines.
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let hides = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        (c.is_control() || turns) && !keep(c)
+    };
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let mut all = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            _ if !hides(c) => all.push(c),
+            '\n' => all.push_str("\\n"),
+            '\r' => all.push_str("\\r"),
+            '\t' => all.push_str("\\t"),
+            '\0'..='\x7f' => all.push_str(&format!("\\x{:02x}", c as u32)),
+            _ => all.push_str(&format!("\\u{{{:x}}}", c as u32)),
+        }
+    }
+    Cow::Owned(all)
+}
+
+/// Tells people of something on standard error.
+pub fn warn(text: impl AsRef<str>) {
+    eprintln!("warning: {}", visible_lines(text.as_ref()));
 }
 
 /// A list with aligned columns and a header, without borders.
@@ -58,7 +99,7 @@ impl List {
     }
 
     pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
-        let cells = cells.into_iter().map(|c| Cell::new(c.as_ref()));
+        let cells = cells.into_iter().map(|c| Cell::new(visible(c.as_ref())));
         self.table.add_row(Row::from(align(cells, &self.right)));
         self
     }
@@ -193,10 +234,10 @@ impl Progress {
     /// How far the work is.
     pub fn message(&self, text: impl Into<String>) {
         match self {
-            Progress::Terminal(bar) => bar.set_message(text.into()),
+            Progress::Terminal(bar) => bar.set_message(visible(&text.into()).into_owned()),
             Progress::Lines { what, last } if last.get().elapsed() >= LINE_EVERY => {
                 last.set(Instant::now());
-                eprintln!("{what}: {}", text.into());
+                eprintln!("{what}: {}", visible(&text.into()));
             }
             Progress::Lines { .. } | Progress::Quiet => {}
         }
@@ -275,6 +316,22 @@ mod tests {
         ] {
             assert_eq!(ago(now - before, now), want, "{before}");
         }
+    }
+
+    #[test]
+    fn nothing_in_a_name_is_obeyed() {
+        for (text, want) in [
+            ("plain é 漢.csv", "plain é 漢.csv"),
+            ("\u{1b}[31mred\n.csv", "\\x1b[31mred\\n.csv"),
+            ("a\tb\r\0\u{7f}", "a\\tb\\r\\x00\\x7f"),
+            ("\u{9b}x\u{202e}y", "\\u{9b}x\\u{202e}y"),
+        ] {
+            assert_eq!(visible(text), want);
+        }
+        assert_eq!(visible_lines("a\n\u{1b}b"), "a\n\\x1bb");
+        let mut out = Vec::new();
+        List::new(&["a"], false, None).row(["x\ny"]).print(&mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), " a\n x\\ny\n");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lakegate_domain::model::Dataset;
 use lakegate_domain::{Code, Failure, FileId, LaneName, Seq, TableName};
-use lakegate_lake::files::{live, without_rows_of};
+use lakegate_lake::files::{LiveFile, live, without_rows_of};
 use lakegate_lake::layout::FILE_ID;
 use lakegate_lake::log::{AddFile, Commit, RemoveFile, TableLog};
 use lakegate_lake::sink::remove_files;
@@ -35,6 +35,8 @@ pub struct Replayed {
     /// Files that today's configuration refuses. Where there are any, nothing
     /// was changed.
     pub refused: Vec<(String, Failure)>,
+    /// Tables that no configuration makes any more, and that are empty now.
+    pub emptied: Vec<String>,
     /// A person asked to stop before anything was changed.
     pub stopped: bool,
 }
@@ -45,6 +47,9 @@ impl Replayed {
         self.refused.is_empty() && !self.stopped
     }
 }
+
+/// What the ledger calls the commit that empties a table which nothing makes.
+const EMPTIED: &str = "replay away";
 
 /// Raw text held at a time.
 const HELD_BYTES: u64 = 32 << 20;
@@ -145,7 +150,7 @@ fn once(
     let (status, error) = match &result {
         Ok(_) if replayed.stopped => (RunStatus::Interrupted, None),
         Ok(_) if replayed.refused.is_empty() => (RunStatus::Succeeded, None),
-        Ok(_) => (RunStatus::Failed, Some("today's configuration refuses some files".to_string())),
+        Ok(_) => (RunStatus::Failed, Some("some files were refused".to_string())),
         Err(f) => (RunStatus::Failed, Some(f.to_string())),
     };
     if let Ok((outcomes, commits)) = &result
@@ -242,6 +247,10 @@ fn rebuild(
             let env = env(ctx, dataset);
             let n_widened = tables.n_widened();
             let mut prepared = prepare(&env, &mut tables, batch, &|_, _, _, _| false)?;
+            if prepared.stopped {
+                replayed.stopped = true;
+                return Ok(());
+            }
             if tables.n_widened() != n_widened && !written.is_empty() {
                 // What is written has a type that the column no longer has.
                 for (table, files) in std::mem::take(&mut prepared.streamed) {
@@ -292,7 +301,10 @@ fn rebuild(
         let rest = "what is not swapped yet is swapped by the next `lakegate run`";
         Failure::new(f.code, format!("{}; {rest}", f.message))
     })?;
-    replayed.tables = commits.iter().map(|c| c.table.to_string()).collect();
+    replayed.tables =
+        commits.iter().filter(|c| c.operation != EMPTIED).map(|c| c.table.to_string()).collect();
+    replayed.emptied =
+        commits.iter().filter(|c| c.operation == EMPTIED).map(|c| c.table.to_string()).collect();
     Ok((figures, commits))
 }
 
@@ -375,16 +387,7 @@ fn swap(
             };
             let n_rows: u64 = adds.iter().map(|a| a.n_rows).sum();
             if all {
-                commit.removes = ctx
-                    .runtime
-                    .block_on(live(log))?
-                    .into_iter()
-                    .map(|f| RemoveFile {
-                        path: f.path,
-                        partition_values: f.partition_values,
-                        size_bytes: f.size_bytes,
-                    })
-                    .collect();
+                commit.removes = removes(ctx, log)?;
                 commit.adds = adds;
             } else {
                 let rewrite = ctx.runtime.block_on(without_rows_of(log, ids, &sink_options(ctx, &[])))?;
@@ -412,7 +415,66 @@ fn swap(
             });
         }
     }
+    if all {
+        // Every file is read anew, and none of its rows goes there.
+        for name in tables.unmade() {
+            let name = dataset.name.table(&name);
+            for name in [name.quarantine(), name] {
+                records.extend(empty(ctx, dataset, &name, &lane, seq)?);
+            }
+        }
+    }
     Ok(records)
+}
+
+/// Takes all rows out of a table that no configuration makes any more.
+fn empty(
+    ctx: &Context,
+    dataset: &Dataset,
+    name: &TableName,
+    lane: &LaneName,
+    seq: Seq,
+) -> Result<Option<CommitRecord>, Failure> {
+    let mut log =
+        ctx.runtime.block_on(TableLog::open(&ctx.lake.storage, name, std::slice::from_ref(lane)))?;
+    let removes = removes(ctx, &log)?;
+    if removes.is_empty() {
+        return Ok(None);
+    }
+    let commit = Commit {
+        operation: "DELETE",
+        token: Some((lane.clone(), seq)),
+        data_change: true,
+        info: json!({ "dataset": dataset.name.to_string(), "lane": lane.0, "seq": seq.0, "replay": true }),
+        removes,
+        ..Commit::default()
+    };
+    let version = ctx.runtime.block_on(log.commit(&commit))?;
+    ctx.failpoints.pass(failpoint::REPLAYED);
+    Ok(Some(CommitRecord {
+        table: name.clone(),
+        version,
+        lane: lane.clone(),
+        seq,
+        n_files: 0,
+        n_rows: 0,
+        n_added: 0,
+        n_removed: commit.removes.len() as u32,
+        size_bytes: 0,
+        operation: EMPTIED.into(),
+        at: now(),
+    }))
+}
+
+/// The removal of all live files of a table.
+fn removes(ctx: &Context, log: &TableLog) -> Result<Vec<RemoveFile>, Failure> {
+    let files = ctx.runtime.block_on(live(log))?;
+    let remove = |f: LiveFile| RemoveFile {
+        path: f.path,
+        partition_values: f.partition_values,
+        size_bytes: f.size_bytes,
+    };
+    Ok(files.into_iter().map(remove).collect())
 }
 
 /// Finishes replays that were cut off between their first commit and the ledger's

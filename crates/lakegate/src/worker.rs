@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lakegate_domain::failure::{Verdict, verdict};
-use lakegate_domain::{Code, DatasetName, Failure, LaneName, RunId};
+use lakegate_domain::{Code, DatasetName, Failure, FileId, LaneName, RunId};
 use lakegate_state::{Job, Limits, RunStatus};
 
 use crate::abreast;
@@ -33,6 +33,16 @@ pub struct Worker {
     before_rebuild: bool,
 }
 
+/// A file that waits for a person, and why.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    pub file_id: FileId,
+    pub dataset: DatasetName,
+    /// Below its landing folder.
+    pub path: String,
+    pub failure: Failure,
+}
+
 /// What working came to.
 #[derive(Clone, Debug, Default)]
 pub struct Worked {
@@ -40,7 +50,7 @@ pub struct Worked {
     pub n_rows: u64,
     pub n_quarantined: u64,
     pub n_dropped: u64,
-    pub parked: Vec<(String, Failure)>,
+    pub parked: Vec<Parked>,
     pub rows_by_table: BTreeMap<String, u64>,
     /// When the earliest retry is due.
     pub retry_in: Option<Duration>,
@@ -167,7 +177,16 @@ impl Worker {
             ingest::ingest(ctx, &dataset, tables, lane, claim.jobs, &desk, &mut done)
         });
         worked.count(&done);
-        worked.parked = done.parked.iter().map(|(j, f)| (j.path.clone(), f.clone())).collect();
+        worked.parked = done
+            .parked
+            .iter()
+            .map(|(job, failure)| Parked {
+                file_id: job.file_id,
+                dataset: name.clone(),
+                path: job.path.clone(),
+                failure: failure.clone(),
+            })
+            .collect();
         match result {
             Ok(()) => self.end(ctx, run, &worked, None)?,
             // It is not known at which of several files it happens: nobody has to

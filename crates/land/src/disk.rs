@@ -41,7 +41,9 @@ pub(crate) fn mtime_ns(metadata: &Metadata) -> i64 {
 /// `what` completes "cannot …", such as `write`.
 pub(crate) fn failure(what: &str, path: &Path, error: &io::Error) -> Failure {
     let code = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Code::DiskFull
+        }
         _ => Code::Storage,
     };
     Failure::new(code, format!("cannot {what} `{}`: {error}", path.display()))

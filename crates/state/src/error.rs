@@ -28,6 +28,13 @@ pub enum Error {
     )]
     NewerVersion { path: String, found: i64, known: i64 },
 
+    /// An older Lakegate wrote this ledger, which may only be read here.
+    #[error(
+        "the ledger {path} was written by an older lakegate (its version is {found}, this program's is {known}); a user \
+         who may write there brings it up to date with `lakegate status`"
+    )]
+    OlderVersion { path: String, found: i64, known: i64 },
+
     /// The lane is no longer ours: whatever was done under the lease must be
     /// compared with the tables' tokens before it is tried again.
     #[error(

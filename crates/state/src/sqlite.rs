@@ -77,6 +77,56 @@ pub(crate) async fn open(path: &Path) -> Result<(Pool, Pool)> {
     Ok((writer, readers))
 }
 
+/// Opens a database that may only be read, where nothing can be locked or made
+/// beside it.
+pub(crate) async fn open_to_read(path: &Path) -> Result<Pool> {
+    let doing = |why: &str| format!("be read at {}{why}", path.display());
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        std::path::PathBuf::from(name)
+    };
+    let has_wal = std::fs::metadata(beside("-wal")).is_ok_and(|wal| wal.len() > 0);
+    let has_index = std::fs::File::open(beside("-shm")).is_ok() && beside("-wal").exists();
+    // Without the index of the write-ahead log none of it can be read. Where
+    // that log is empty, the database is whole without it, and nobody writes.
+    if has_wal && !has_index {
+        let why = ", since it was cut off: its last writes can be told only by a user who may write there, with any \
+                   command of lakegate";
+        let source = sqlx::Error::Io(std::io::ErrorKind::PermissionDenied.into());
+        return Err(Error::Io { doing: doing(why), source });
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .immutable(!has_index)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(CACHED_STATEMENTS)
+        .row_buffer_size(1024)
+        .pragma("query_only", "on")
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .acquire_timeout(TURN_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .max_connections(READERS)
+        .connect_with(options)
+        .await
+        .map_err(|source| Error::Io { doing: doing(""), source })?;
+    let found: i64 =
+        sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations where success")
+            .fetch_one(&pool)
+            .await
+            .map_err(|source| Error::Io { doing: doing(""), source })?;
+    let known = known_version();
+    match found {
+        _ if found > known => Err(Error::NewerVersion { path: path.display().to_string(), found, known }),
+        _ if found < known => Err(Error::OlderVersion { path: path.display().to_string(), found, known }),
+        _ => Ok(pool),
+    }
+}
+
 async fn migrate(writer: &Pool, path: &Path) -> Result<()> {
     MIGRATIONS.run(writer).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) if found > known_version() => {

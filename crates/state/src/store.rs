@@ -39,6 +39,16 @@ impl Store {
         Ok(Self { writer, readers })
     }
 
+    /// Opens the ledger at `path` where it may only be read: nothing is written,
+    /// locked or brought up to date, and whatever would change it fails.
+    ///
+    /// # Errors
+    /// `NewerVersion` or `OlderVersion` if another program wrote it, else `Io`.
+    pub async fn open_to_read(path: impl AsRef<Path>) -> Result<Self> {
+        let readers = sqlite::open_to_read(path.as_ref()).await?;
+        Ok(Self { writer: readers.clone(), readers })
+    }
+
     /// Closes the connections; what was returned as done is on disk already.
     pub async fn close(&self) {
         self.readers.close().await;

@@ -18,11 +18,14 @@ mod yaml;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Diagnostics, Report, SourceText, Span};
 pub use secret::Secret;
 
+use self::decode::Reporter;
+use self::yaml::{Content, Node};
 use crate::model::Lake;
 
 /// Name of the file that makes a folder a lake.
@@ -83,12 +86,10 @@ pub fn read(root: &Path) -> (Option<Texts>, Diagnostics) {
         failed.push(unreadable(&folder, &error));
         Vec::new()
     }) {
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let shown = path.strip_prefix(&root).unwrap_or(&path);
-                datasets.push(SourceText::new(shown, text));
-            }
-            Err(error) => failed.push(unreadable(&path, &error)),
+        let shown = path.strip_prefix(&root).unwrap_or(&path);
+        match read_text(&path, shown) {
+            Ok(source) => datasets.push(source),
+            Err(finding) => failed.push(finding),
         }
     }
     (lake.map(|lake| Texts { root, lake, datasets }), failed)
@@ -105,11 +106,50 @@ pub fn dataset_paths(root: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> 
     Ok(paths)
 }
 
+/// As [`load`], for those who look at what was loaded before: a dataset's file
+/// that has errors is left out, and what is wrong with it is told beside the lake.
+///
+/// # Errors
+///
+/// What is wrong with `lake.yaml` itself, and with all else.
+pub fn load_sound(root: &Path) -> Result<(Lake, Diagnostics), Diagnostics> {
+    let (texts, mut failed) = read(root);
+    let Some(mut texts) = texts else { return Err(failed) };
+    loop {
+        let found = match texts.compile() {
+            Ok(lake) => return Ok((lake, failed)),
+            Err(found) => found,
+        };
+        let n = texts.datasets.len();
+        texts.datasets.retain(|d| !found.items().iter().any(|f| f.path() == Some(&d.path)));
+        failed.extend(found.items().to_vec());
+        if texts.datasets.len() == n {
+            return Err(failed);
+        }
+    }
+}
+
+/// Where a file's text gives one of its keys a value, for findings that are made
+/// when it is compiled already.
+pub fn place_of(source: &Arc<SourceText>, key: &str, value: &str) -> Option<Span> {
+    fn find(node: &Node, key: &str, value: &str) -> Option<Span> {
+        match &node.content {
+            Content::Scalar(_) => None,
+            Content::List(items) => items.iter().find_map(|n| find(n, key, value)),
+            Content::Map(entries) => entries.iter().find_map(|(k, n)| match &n.content {
+                Content::Scalar(s) if k.text == key && s.text == value => Some(n.span),
+                _ => find(n, key, value),
+            }),
+        }
+    }
+    find(&yaml::parse(&source.text, &mut Reporter::new(source))?, key, value)
+}
+
 fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
     let path = root.join(LAKE_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(SourceText::new(LAKE_FILE, text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    match path.try_exists() {
+        Ok(true) | Err(_) => read_text(&path, Path::new(LAKE_FILE)),
+        Ok(false) => {
             let help = if root.join("lake.yml").exists() {
                 "there is a `lake.yml`: rename it to `lake.yaml`"
             } else {
@@ -117,15 +157,25 @@ fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
             };
             Err(Diagnostic::of_no_place(format!("there is no `{LAKE_FILE}` in {}", root.display()), help))
         }
-        Err(error) => Err(unreadable(&path, &error)),
     }
 }
 
+/// The text of a file, which is shown as `shown`.
+fn read_text(path: &Path, shown: &Path) -> Result<SourceText, Diagnostic> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map(|text| SourceText::new(shown, text)).map_err(|error| {
+        let start = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Diagnostic {
+            place: Some((Arc::new(SourceText::new(shown, text)), Span { start, end: start })),
+            message: "this is not UTF-8".into(),
+            help: Some("save the file as UTF-8".into()),
+        }
+    })
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    let help = match error.kind() {
-        io::ErrorKind::InvalidData => "save it as UTF-8",
-        _ => "give the user that runs lakegate the right to read it",
-    };
+    let help = "give the user that runs lakegate the right to read it";
     Diagnostic::of_no_place(format!("{} cannot be read: {error}", path.display()), help)
 }
 

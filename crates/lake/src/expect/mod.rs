@@ -90,6 +90,15 @@ impl Checks {
     }
 }
 
+/// What is wrong with an expectation's predicate whatever a file holds. `known`
+/// are columns of the table whose types are declared; all of it where `is_whole`.
+///
+/// # Errors
+/// A sentence for people.
+pub fn look(sql: &str, known: &Schema, is_whole: bool) -> Result<(), String> {
+    rule::look(sql, known, is_whole)
+}
+
 /// What became of the rows of one batch: each is in `pass`, in `quarantined` or
 /// in `dropped`, exactly once.
 #[derive(Clone, Debug, PartialEq)]

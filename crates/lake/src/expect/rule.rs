@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::TreeNode;
@@ -20,7 +20,9 @@ use regex::Regex;
 
 use super::values::{Class, Range, Set};
 use crate::layout::is_extra;
-use crate::transform::{has_subquery, reason, session_state, undetermined_function};
+use crate::transform::{
+    has_subquery, is_of_statement, missing_column, reason, session_state, undetermined_function,
+};
 
 /// Members of a set that a message names; the rest are counted.
 const MAX_MEMBERS_SHOWN: usize = 8;
@@ -284,6 +286,57 @@ fn rows_complaint(min: Option<u64>, max: Option<u64>) -> String {
     }
 }
 
+/// Looks at a predicate over a table of which `known` are some columns, and all
+/// where `is_whole`. Answers what is wrong with it whatever a file holds.
+pub(super) fn look(sql: &str, known: &Schema, is_whole: bool) -> Result<(), String> {
+    let mut state = session_state();
+    let mut fields: Vec<_> = known.fields().iter().cloned().collect();
+    let n_known = fields.len();
+    loop {
+        let schema: SchemaRef = Arc::new(Schema::new(fields.clone()));
+        let whole = DFSchema::try_from(schema.as_ref().clone()).map_err(reason)?;
+        let mut parse = |normalise: bool| {
+            state.config_mut().options_mut().sql_parser.enable_ident_normalization = normalise;
+            state.create_logical_expr(sql, &whole)
+        };
+        let found = match parse(false) {
+            Err(first) => parse(true).map_err(|_| first),
+            ok => ok,
+        };
+        match found {
+            Ok(_) if fields.len() == n_known => return predicate(sql, &schema, &mut state).map(|_| ()),
+            Ok(expr) => return of_one_row(sql, &expr),
+            Err(e) => match missing_column(&e) {
+                Some(column) if !is_whole && !fields.iter().any(|f| *f.name() == column) => {
+                    fields.push(Arc::new(Field::new(column, DataType::Utf8, true)));
+                }
+                None if fields.len() > n_known && !is_of_statement(&e) => return Ok(()),
+                _ => return Err(format!("`{sql}`: {}", reason(e))),
+            },
+        }
+    }
+}
+
+/// Refuses a predicate that needs more than one row to be judged.
+fn of_one_row(sql: &str, expr: &Expr) -> Result<(), String> {
+    let why = |e: DataFusionError| format!("`{sql}`: {}", reason(e));
+    if has_subquery(expr).map_err(why)? {
+        return Err(format!("`{sql}` holds a query; an expectation looks at one row of one file"));
+    }
+    if let Some(function) = undetermined_function(expr).map_err(why)? {
+        return Err(format!(
+            "`{sql}` calls {function}(), whose answer changes; a file must be judged the same whenever it is read"
+        ));
+    }
+    let beyond_the_row = expr
+        .exists(|e| Ok(matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_) | Expr::Unnest(_))))
+        .map_err(why)?;
+    match beyond_the_row {
+        true => Err(format!("`{sql}` looks at several rows; an expectation looks at one")),
+        false => Ok(()),
+    }
+}
+
 /// Compiles a predicate and says which columns it reads.
 fn predicate(
     sql: &str,
@@ -301,20 +354,7 @@ fn predicate(
         Ok(expr) => expr,
         Err(first) => parse(true).map_err(|_| why(first))?,
     };
-    if has_subquery(&expr).map_err(why)? {
-        return Err(format!("`{sql}` holds a query; an expectation looks at one row of one file"));
-    }
-    if let Some(function) = undetermined_function(&expr).map_err(why)? {
-        return Err(format!(
-            "`{sql}` calls {function}(), whose answer changes; a file must be judged the same whenever it is read"
-        ));
-    }
-    let beyond_the_row = expr
-        .exists(|e| Ok(matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_) | Expr::Unnest(_))))
-        .map_err(why)?;
-    if beyond_the_row {
-        return Err(format!("`{sql}` looks at several rows; an expectation looks at one"));
-    }
+    of_one_row(sql, &expr)?;
     let mut read: Vec<usize> =
         expr.column_refs().iter().filter_map(|c| schema.index_of(&c.name).ok()).collect();
     read.sort_unstable();

@@ -308,6 +308,11 @@ pub(crate) fn sentence(text: &str) -> String {
     text = text.split("\n\nbacktrace:").next().unwrap_or(text);
     // A trace as the standard library prints it.
     text = text.split("\n   0: ").next().unwrap_or(text);
+    text = text.split("\n  0: ").next().unwrap_or(text);
+    // What a library holds in memory says nothing to people.
+    if text.contains("ParsedLogPath {") {
+        return "files of its log are missing: the versions in `_delta_log` do not follow one another".into();
+    }
     while let Some(rest) = HEADINGS.iter().find_map(|h| text.strip_prefix(h)) {
         text = rest;
     }

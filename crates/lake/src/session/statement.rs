@@ -79,7 +79,7 @@ fn refusal(statement: &dyn std::fmt::Display) -> Error {
         }
         "WITH" | "SELECT" => "a `SELECT` that writes is refused: SQL here only reads".into(),
         _ => format!(
-            "`{first}` is refused: SQL here only reads; tables change by files that land and by models, \
+            "`{first}` is refused: SQL here only reads; tables change by files that land, \
              and `lakegate replay` rebuilds them"
         ),
     };

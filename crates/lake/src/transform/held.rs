@@ -130,10 +130,16 @@ impl Held {
         )
     }
 
-    /// All rows as one table: columns by name, those that a batch lacks null.
-    pub(super) fn scanned_as(mut self, schema: SchemaRef) -> Result<Arc<dyn PartitionStream>, Failure> {
+    /// All rows as one table, at most `batch_rows` at a time: columns by name,
+    /// those that a batch lacks null.
+    pub(super) fn scanned_as(
+        mut self,
+        schema: SchemaRef,
+        batch_rows: usize,
+    ) -> Result<Arc<dyn PartitionStream>, Failure> {
         self.close().map_err(|e| self.failed(&e))?;
-        Ok(Arc::new(Scan { schema, spilled: self.spilled.into(), memory: self.memory.into() }))
+        let (spilled, memory) = (self.spilled.into(), self.memory.into());
+        Ok(Arc::new(Scan { schema, batch_rows, spilled, memory }))
     }
 }
 
@@ -141,6 +147,7 @@ impl Held {
 #[derive(Debug)]
 struct Scan {
     schema: SchemaRef,
+    batch_rows: usize,
     spilled: Arc<[Spilled]>,
     memory: Arc<[RecordBatch]>,
 }
@@ -164,7 +171,15 @@ impl PartitionStream for Scan {
         });
         let from_memory = (0..memory.len()).map(move |i| Ok(memory[i].clone()));
         let schema = self.schema.clone();
-        let rows = from_disk.chain(from_memory).map(move |batch| {
+        let batch_rows = self.batch_rows;
+        let in_parts = move |batch: Result<RecordBatch, ArrowError>| {
+            let n = batch.as_ref().map_or(1, |b| b.num_rows().max(1));
+            (0..n).step_by(batch_rows).map(move |at| match &batch {
+                Ok(b) => Ok(b.slice(at, batch_rows.min(b.num_rows() - at))),
+                Err(e) => Err(ArrowError::ComputeError(e.to_string())),
+            })
+        };
+        let rows = from_disk.chain(from_memory).flat_map(in_parts).map(move |batch| {
             let aligned =
                 batch.and_then(|b| align(&b, &schema).map_err(|e| ArrowError::ComputeError(e.to_string())));
             aligned.map_err(DataFusionError::from)

@@ -1,9 +1,10 @@
 //! `redrive`, `replay`, `maintain`.
 
+use lakegate_domain::Code;
 use lakegate_state::Filter;
 use serde_json::json;
 
-use super::{Result, Shell, Stop, known_dataset};
+use super::{Result, Shell, Stop, known_dataset, known_or_loaded, known_table};
 use crate::cli::{Exit, Maintain, Redrive, Replay};
 use crate::context::now;
 use crate::reconcile::{self, Kinds};
@@ -11,6 +12,12 @@ use crate::render::{self, Progress};
 
 pub fn redrive(shell: &Shell, args: &Redrive) -> Result<Exit> {
     let ctx = shell.context()?;
+    known_or_loaded(&ctx, args.dataset.as_ref())?;
+    for id in &args.files {
+        if ctx.block(ctx.store.file(*id))?.is_none() {
+            return Err(Stop::Usage(format!("there is no file {id}; see `lakegate parked`")));
+        }
+    }
     for dataset in ctx.lake.datasets.iter().filter(|d| args.dataset.as_ref().is_none_or(|n| *n == d.name)) {
         crate::abreast::check(&ctx, &dataset.name)?;
     }
@@ -24,13 +31,15 @@ pub fn redrive(shell: &Shell, args: &Redrive) -> Result<Exit> {
     let sent = ctx.block(ctx.store.redrive(&filter, args.accept, now()))?;
     let not_parked: Vec<String> =
         args.files.iter().filter(|id| !sent.contains(id)).map(ToString::to_string).collect();
+    // Of those that were named none was sent.
+    let exit = if sent.is_empty() && !args.files.is_empty() { Exit::Failed } else { Exit::Done };
     if shell.global.json {
         let redriven: Vec<String> = sent.iter().map(ToString::to_string).collect();
         shell.print_json(&json!({ "redriven": redriven, "not_parked": not_parked }))?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     if !not_parked.is_empty() {
-        eprintln!("warning: not parked, and left as they are: {}", not_parked.join(", "));
+        render::warn(format!("not parked, and left as they are: {}", not_parked.join(", ")));
     }
     if sent.is_empty() {
         shell.say("no parked file matches; see `lakegate parked`")?;
@@ -40,8 +49,11 @@ pub fn redrive(shell: &Shell, args: &Redrive) -> Result<Exit> {
             render::counted(sent.len() as u64, "file")
         ))?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
+
+/// Refused files that are listed for people.
+const REFUSED_SHOWN: usize = 20;
 
 pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
     let (_lock, ctx) = shell.work()?;
@@ -63,7 +75,7 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
             .collect();
         shell.print_json(&json!({
             "files": replayed.n_files, "rows": replayed.n_rows, "tables": replayed.tables,
-            "kept_without_raw": replayed.n_kept, "refused": refused, "interrupted": replayed.stopped,
+            "emptied": replayed.emptied, "kept_without_raw": replayed.n_kept, "refused": refused, "interrupted": replayed.stopped,
         }))?;
     } else if replayed.stopped {
         eprintln!("stopped; the tables are as they were");
@@ -77,6 +89,11 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
             replayed.tables.join(", ")
         ))?;
     }
+    for table in &replayed.emptied {
+        shell.say(format!(
+            "{table} is made by no configuration any more: it is empty now; `lakegate tables --drop {table}` removes it"
+        ))?;
+    }
     if replayed.n_kept > 0 && replayed.is_whole() && !shell.global.json {
         shell.say(format!(
             "the raw bytes of {} are no longer kept (`keep_raw`): their rows stayed as they were",
@@ -88,9 +105,20 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
     }
     if !replayed.refused.is_empty() {
         if !shell.global.json {
-            eprintln!("error: today's configuration refuses some files; the tables are as they were");
-            for (path, f) in replayed.refused.iter().take(20) {
-                eprintln!("  {path}: {f}");
+            let n_gone = replayed.refused.iter().filter(|(_, f)| f.code == Code::RawMissing).count();
+            let why = match replayed.refused.len() - n_gone {
+                0 => "raw bytes that the replay needs are missing or damaged",
+                _ if n_gone == 0 => "today's configuration refuses some files",
+                _ => {
+                    "today's configuration refuses some files, and raw bytes of others are missing or damaged"
+                }
+            };
+            eprintln!("error: {why}; the tables are as they were");
+            for (path, f) in replayed.refused.iter().take(REFUSED_SHOWN) {
+                eprintln!("  {}: {}", render::visible(path), render::visible_lines(&f.to_string()));
+            }
+            if let Some(more) = replayed.refused.len().checked_sub(REFUSED_SHOWN).filter(|n| *n > 0) {
+                eprintln!("  … and {} more; `--json` has all of them", render::count(more as u64));
             }
         }
         return Ok(Exit::Findings);
@@ -100,6 +128,9 @@ pub fn replay(shell: &Shell, args: &Replay) -> Result<Exit> {
 
 pub fn maintain(shell: &Shell, args: &Maintain) -> Result<Exit> {
     let (_lock, ctx) = shell.work()?;
+    if let Some(table) = &args.table {
+        known_table(&super::sql::session_of(&ctx)?, table)?;
+    }
     let all = !(args.compact || args.vacuum || args.checkpoint || args.raw);
     let kinds = Kinds {
         compact: all || args.compact,
@@ -136,10 +167,10 @@ pub fn maintain(shell: &Shell, args: &Maintain) -> Result<Exit> {
         render::size(done.raw_removed_bytes)
     ))?;
     for w in &done.warnings {
-        eprintln!("warning: {w}");
+        render::warn(w);
     }
     for f in &done.failures {
-        eprintln!("error: {f}\n  help: {}", f.code.hint());
+        eprintln!("error: {}\n  help: {}", render::visible_lines(&f.to_string()), f.code.hint());
     }
     Ok(exit)
 }

@@ -195,7 +195,7 @@ fn land(path: &Path, bytes: &[u8]) -> Result<()> {
 fn outcome(report: &Report) -> String {
     let w = &report.worked;
     match w.parked.first() {
-        Some((_, f)) => format!("parked: {f}"),
+        Some(p) => format!("parked: {}", p.failure),
         None if report.round.n_duplicates > 0 => "a duplicate: these bytes are known".into(),
         None => {
             let mut text = format!("committed, {}", render::counted(w.n_rows, "row"));

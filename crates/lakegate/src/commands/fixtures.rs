@@ -281,8 +281,12 @@ fn difference(golden: &str, found: &str) -> String {
     let diff = TextDiff::from_lines(golden, found);
     let mut out = String::new();
     let header = golden.lines().next().unwrap_or_default();
-    out.push_str(&format!("      {header}\n"));
-    for group in diff.grouped_ops(1).iter().take(20) {
+    let groups = diff.grouped_ops(1);
+    // Unless it is among the lines that are shown anyway.
+    if groups.first().and_then(|ops| ops.first()).is_some_and(|op| op.old_range().start > 0) {
+        out.push_str(&format!("      {header}\n"));
+    }
+    for group in groups.iter().take(20) {
         for op in group {
             for change in diff.iter_changes(op) {
                 let sign = match change.tag() {

@@ -4,18 +4,18 @@ use lakegate_domain::job::FileState;
 use lakegate_domain::{DatasetName, TableName};
 use lakegate_lake::output::{self, OutputFormat, TableOptions};
 use lakegate_lake::session::Session;
-use lakegate_state::{FileFilter, Filter};
+use lakegate_state::{FileFilter, Filter, StrayReason};
 use serde_json::{Value, json};
 
 use super::run::print_list;
-use super::{Result, Shell, Stop};
+use super::{Result, Shell, known_or_loaded, known_table};
 use crate::cli::{Exit, Files, Parked, Tables};
 use crate::context::now;
 use crate::render;
 use crate::watch;
 
 pub fn status(shell: &Shell) -> Result<Exit> {
-    let ctx = shell.context()?;
+    let ctx = shell.context_to_read()?;
     let status = ctx.block(ctx.store.status())?;
     let strays = ctx.block(ctx.store.list_strays())?;
     let stood = watch::look(&ctx, &watch::watch(&ctx)?)?;
@@ -75,17 +75,31 @@ pub fn status(shell: &Shell) -> Result<Exit> {
         };
         shell.say(format!("{} is {}: {why}", s.dataset, standing.state.name()))?;
     }
-    if !strays.is_empty() {
-        shell.say(format!(
-            "{} no dataset takes: lakegate sql 'select * from system.strays'",
-            render::counted(strays.len() as u64, "file")
-        ))?;
+    let n_unreadable = strays.iter().filter(|s| s.stray.reason == StrayReason::Unreadable).count() as u64;
+    let n_unmatched = strays.len() as u64 - n_unreadable;
+    for (n, one, many) in [
+        (
+            n_unmatched,
+            "file that no dataset takes, or more than one",
+            "files that no dataset takes, or more than one",
+        ),
+        (
+            n_unreadable,
+            "landed file or folder that cannot be read",
+            "landed files or folders that cannot be read",
+        ),
+    ] {
+        if n > 0 {
+            let what = if n == 1 { one } else { many };
+            shell.say(format!("{} {what}: lakegate sql 'select * from system.strays'", render::count(n)))?;
+        }
     }
     Ok(Exit::Done)
 }
 
 pub fn files(shell: &Shell, args: &Files) -> Result<Exit> {
-    let ctx = shell.context()?;
+    let ctx = shell.context_to_read()?;
+    known_or_loaded(&ctx, args.dataset.as_ref())?;
     let filter = FileFilter {
         dataset: args.dataset.clone(),
         state: args.state,
@@ -125,7 +139,8 @@ pub fn files(shell: &Shell, args: &Files) -> Result<Exit> {
 }
 
 pub fn parked(shell: &Shell, args: &Parked) -> Result<Exit> {
-    let ctx = shell.context()?;
+    let ctx = shell.context_to_read()?;
+    known_or_loaded(&ctx, args.dataset.as_ref())?;
     let filter = Filter { dataset: args.dataset.clone(), code: args.code, ..Filter::default() };
     let parked = ctx.block(ctx.store.parked(&filter))?;
     if shell.global.json {
@@ -150,7 +165,7 @@ pub fn parked(shell: &Shell, args: &Parked) -> Result<Exit> {
             "{}  {}  {}  {}  parked {}",
             p.file_id,
             p.dataset,
-            p.path,
+            render::visible(&p.path),
             render::size(p.size_bytes),
             render::ago(p.parked_at.0, now().0)
         ))?;
@@ -162,6 +177,9 @@ pub fn parked(shell: &Shell, args: &Parked) -> Result<Exit> {
 }
 
 pub fn tables(shell: &Shell, args: &Tables) -> Result<Exit> {
+    if let Some(table) = &args.drop {
+        return super::drop::drop_table(shell, table, args.yes);
+    }
     let session = super::sql::session(shell)?;
     if let Some(table) = &args.table {
         return one_table(shell, &session, table);
@@ -182,11 +200,7 @@ pub fn tables(shell: &Shell, args: &Tables) -> Result<Exit> {
 const NEWEST_COMMITS: usize = 10;
 
 fn one_table(shell: &Shell, session: &Session, table: &TableName) -> Result<Exit> {
-    let all = session.tables()?;
-    if !all.contains(table) {
-        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-        return Err(Stop::Usage(format!("there is no table `{table}`; the lake has {}", all.join(", "))));
-    }
+    known_table(session, table)?;
     let is_it = format!(
         "team = '{}' and dataset = '{}' and \"table\" = '{}'",
         quoted(&table.team),

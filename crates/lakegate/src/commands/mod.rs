@@ -3,6 +3,7 @@
 
 mod change;
 mod demo;
+mod drop;
 mod feed;
 mod fixtures;
 mod import;
@@ -25,13 +26,15 @@ use std::sync::atomic::AtomicBool;
 use lakegate_domain::config::{self, Diagnostics, Texts};
 use lakegate_domain::draft::Refusal;
 use lakegate_domain::model::Lake;
-use lakegate_domain::{Code, DatasetName, Failure};
+use lakegate_domain::{Code, DatasetName, Failure, TableName};
+use lakegate_lake::session::Session;
 use lakegate_land::{LakeLock, LockError};
+use lakegate_state::FileFilter;
 use tokio::runtime::Handle;
 
 use crate::cli::{Cli, Command, Exit, Feed, Global, Import};
 use crate::context::Context;
-use crate::render;
+use crate::{render, statements};
 
 /// Why a command ended early.
 pub enum Stop {
@@ -114,6 +117,23 @@ impl Shell {
         config::load(&self.root()?).map_err(|d| Stop::Configuration(Box::new(d)))
     }
 
+    /// Compiles the lake's configuration and looks at its statements. Answers
+    /// warnings beside the lake.
+    pub fn lake_with_statements(&self) -> Result<(Lake, Vec<String>)> {
+        let lake = self.lake()?;
+        let warnings = self.look_at_statements(&lake)?;
+        Ok((lake, warnings))
+    }
+
+    /// Looks at a lake's statements. Answers warnings.
+    pub fn look_at_statements(&self, lake: &Lake) -> Result<Vec<String>> {
+        let found = statements::look_at(lake, &self.runtime);
+        match found.errors.is_empty() {
+            true => Ok(found.warnings),
+            false => Err(Stop::Configuration(Box::new(found.errors))),
+        }
+    }
+
     /// The lake's configuration, and the text that it was compiled from.
     pub fn lake_and_texts(&self) -> Result<(Lake, Texts)> {
         let (texts, failed) = config::read(&self.root()?);
@@ -132,8 +152,34 @@ impl Shell {
         absolute(&self.global.lake)
     }
 
+    /// The lake for commands that show what was loaded: a dataset's file with
+    /// errors does not hide the others.
+    pub fn lake_to_read(&self) -> Result<Lake> {
+        let (lake, failed) =
+            config::load_sound(&self.root()?).map_err(|d| Stop::Configuration(Box::new(d)))?;
+        let mut files: Vec<_> = failed.items().iter().filter_map(|d| d.path()).collect();
+        files.sort();
+        files.dedup();
+        for file in files {
+            render::warn(format!(
+                "{} has errors, and its dataset is left out: `lakegate check` shows them",
+                file.display()
+            ));
+        }
+        for unreadable in failed.items().iter().filter(|d| d.path().is_none()) {
+            render::warn(format!("{unreadable}; its dataset is left out"));
+        }
+        Ok(lake)
+    }
+
     pub fn context(&self) -> Result<Context> {
         self.context_of(self.lake()?)
+    }
+
+    /// Opens the lake to look at what was loaded, which nobody else need be kept from.
+    pub fn context_to_read(&self) -> Result<Context> {
+        let lake = Arc::new(self.lake_to_read()?);
+        Ok(self.runtime.block_on(Context::open_to_read(lake, self.stop.clone()))?)
     }
 
     pub fn context_of(&self, lake: Lake) -> Result<Context> {
@@ -174,7 +220,7 @@ impl Shell {
     /// A line for people, unless they asked for silence or for JSON.
     pub fn say(&self, line: impl AsRef<str>) -> Result<()> {
         if !self.global.quiet && !self.global.json {
-            writeln!(std::io::stdout(), "{}", line.as_ref())?;
+            writeln!(std::io::stdout(), "{}", render::visible_lines(line.as_ref()))?;
         }
         Ok(())
     }
@@ -200,6 +246,26 @@ pub fn known_dataset(lake: &Lake, name: &DatasetName) -> Result<Arc<lakegate_dom
         let all: Vec<String> = lake.datasets.iter().map(|d| d.name.to_string()).collect();
         Stop::Usage(format!("there is no dataset `{name}`; the lake has {}", all.join(", ")))
     })
+}
+
+/// Refuses a dataset that neither the configuration nor any landed file names.
+pub fn known_or_loaded(ctx: &Context, name: Option<&DatasetName>) -> Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    let filter = FileFilter { dataset: Some(name.clone()), limit: Some(1), ..FileFilter::default() };
+    if ctx.lake.dataset(name).is_none() && ctx.block(ctx.store.files(&filter))?.is_empty() {
+        known_dataset(&ctx.lake, name)?;
+    }
+    Ok(())
+}
+
+/// Refuses a table that is not there.
+pub fn known_table(session: &Session, table: &TableName) -> Result<()> {
+    let all = session.tables()?;
+    if all.contains(table) {
+        return Ok(());
+    }
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    Err(Stop::Usage(format!("there is no table `{table}`; the lake has {}", all.join(", "))))
 }
 
 /// Runs a command and tells what went wrong.
@@ -273,7 +339,7 @@ fn tell(shell: &Shell, stop: Stop) -> Exit {
     if shell.global.json {
         let _ = shell.print_json(&json);
     } else {
-        let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+        let _ = writeln!(std::io::stderr(), "{}", render::visible_lines(text.trim_end()));
     }
     exit
 }

@@ -2,23 +2,26 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lakegate_domain::model::{Dataset, Lake};
 use lakegate_domain::route::{self, Routed};
-use lakegate_domain::{Failure, FileId};
+use lakegate_domain::{Code, Failure, FileId};
 use lakegate_format::open::{Source, open};
 use lakegate_lake::transform::Limits;
-use lakegate_land::{Seen, list};
+use lakegate_land::{Problem, Seen, list};
 use serde_json::{Value, json};
 
 use super::{Result, Shell, Stop, absolute};
 use crate::cli::{Exit, Plan};
-use crate::context::{ledger, ledger_path, now, open_ledger};
-use crate::ingest::fold::{FileFacts, FileFold};
+use crate::context::{ledger, ledger_path, ledger_to_read, now};
+use crate::ingest::fold::{FileFacts, FileFold, Halt};
 use crate::ingest::outcome::FileOut;
 use crate::ingest::parse::{constants, parse, table_of};
 use crate::ingest::tables::Tables;
 use crate::intake::zone_key;
+use crate::render;
 
 /// Bytes of a file that a plan reads at most.
 const LOOK_BYTES: usize = 16 << 20;
@@ -33,6 +36,8 @@ enum Answer {
     Junk,
     Stray(String),
     Fails(String, Failure),
+    /// A person asked to stop before it was known.
+    Stopped,
     Loads {
         dataset: String,
         out: FileOut,
@@ -43,9 +48,9 @@ enum Answer {
 }
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
-    let lake = shell.lake()?;
+    let (lake, _) = shell.lake_with_statements()?;
     let store = match ledger_path(&lake.storage).exists() {
-        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
+        true => Some(shell.runtime.block_on(ledger_to_read(&lake.storage))?),
         false => None,
     };
     let scratch = tempfile::tempdir()?;
@@ -63,7 +68,9 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                 }
                 None => HashMap::new(),
             };
-            for seen in list(folder, &inner).files {
+            let listing = list(folder, &inner);
+            planned.extend(listing.problems.iter().map(|p| unreadable(&lake, p)));
+            for seen in listing.files {
                 let k = known.get(&seen.path);
                 let shown =
                     seen.os_path.strip_prefix(&lake.root).unwrap_or(&seen.os_path).display().to_string();
@@ -83,7 +90,9 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
             return Err(Stop::Usage(format!("`{}` does not exist", path.display())));
         }
         let (base, files) = if path.is_dir() {
-            (path.clone(), list(&path, &[]).files)
+            let listing = list(&path, &[]);
+            planned.extend(listing.problems.iter().map(|p| unreadable(&lake, p)));
+            (path.clone(), listing.files)
         } else {
             let parent = path.parent().unwrap_or(Path::new("/")).to_path_buf();
             let files = list(&parent, &[]).files.into_iter().filter(|s| s.os_path == path).collect();
@@ -103,13 +112,38 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                 None => (lake.datasets.clone(), seen.path.clone()),
             };
             let shown = base.join(&seen.path).display().to_string();
-            planned.push(Planned {
-                path: shown,
-                answer: routed(&looker, route::route(&sharing, &relative), &seen),
-            });
+            let answer = match zone {
+                Some(_) => routed(&looker, route::route(&sharing, &relative), &seen),
+                None => routed_by_name(&looker, &sharing, &relative, &seen),
+            };
+            planned.push(Planned { path: shown, answer });
         }
     }
     report(shell, &planned)
+}
+
+/// A folder, link or device in a landing folder that `run` does not take either.
+fn unreadable(lake: &Lake, problem: &Problem) -> Planned {
+    let shown = problem.path.strip_prefix(&lake.root).unwrap_or(&problem.path);
+    Planned { path: shown.display().to_string(), answer: Answer::Stray(problem.message.clone()) }
+}
+
+/// A file that lies in no landing folder: the datasets that know files by their
+/// names are asked first, since the others take whatever lands in their folder.
+fn routed_by_name(looker: &Looker<'_>, all: &[Arc<Dataset>], relative: &str, seen: &Seen) -> Answer {
+    let (by_name, any): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|d| d.pattern.is_some());
+    match route::route(&by_name, relative) {
+        Routed::Unmatched { .. } if any.len() == 1 => routed(looker, route::route(&any, relative), seen),
+        Routed::Unmatched { .. } if any.len() > 1 => {
+            let names: Vec<String> = any.iter().map(|d| d.name.to_string()).collect();
+            Answer::Stray(format!(
+                "no `match:` fits its name, and it lies in no landing folder; any file that lands in theirs is taken \
+                 by {}",
+                names.join(", ")
+            ))
+        }
+        other => routed(looker, other, seen),
+    }
 }
 
 /// What trying files out needs; it writes to the scratch folder alone.
@@ -120,6 +154,9 @@ struct Looker<'a> {
 }
 
 fn routed(looker: &Looker<'_>, routed: Routed, seen: &Seen) -> Answer {
+    if looker.shell.stop.load(Ordering::Relaxed) {
+        return Answer::Stopped;
+    }
     match routed {
         Routed::Junk => Answer::Junk,
         Routed::Unmatched { nearest } => Answer::Stray(format!(
@@ -132,6 +169,8 @@ fn routed(looker: &Looker<'_>, routed: Routed, seen: &Seen) -> Answer {
         )),
         Routed::To(dataset, groups) => match try_file(looker, &dataset, &groups, seen) {
             Ok(answer) => answer,
+            // As `run` does: it is taken when it can be read.
+            Err(f) if f.code == Code::Unreadable => Answer::Stray(f.message),
             Err(f) => Answer::Fails(dataset.name.to_string(), f),
         },
     }
@@ -171,12 +210,16 @@ fn try_file(
         memory_bytes: (looker.lake.memory_bytes / 2) as usize,
         spill_dir: looker.scratch.to_path_buf(),
     };
+    let shell = looker.shell;
+    let at_us = now().0 * 1000;
     let mut fold =
-        FileFold::new(dataset, tables.view(), facts, now().0 * 1000, looker.shell.runtime.clone(), limits);
-    for p in parsed {
-        fold.add(p, None)?;
+        FileFold::new(dataset, tables.view(), facts, at_us, shell.runtime.clone(), limits, &shell.stop);
+    let folded = parsed.into_iter().try_for_each(|p| fold.add(p, None, &mut |_| Ok(())));
+    match folded.and_then(|()| fold.rest(&mut |_| Ok(()))) {
+        Err(Halt::Failed(failure)) => return Err(failure),
+        Err(Halt::Stopped) => return Ok(Answer::Stopped),
+        Err(Halt::TooLarge) | Ok(()) => {}
     }
-    fold.rest(&mut |_| Ok(()))?;
     let out = fold.finish()?;
     let mut columns = Vec::new();
     let mut notes = Vec::new();
@@ -207,7 +250,11 @@ fn try_file(
 
 fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
     let trouble = planned.iter().any(|p| matches!(p.answer, Answer::Stray(_) | Answer::Fails(..)));
-    let exit = if trouble { Exit::Findings } else { Exit::Done };
+    let exit = match () {
+        _ if planned.iter().any(|p| matches!(p.answer, Answer::Stopped)) => Exit::Interrupted,
+        _ if trouble => Exit::Findings,
+        _ => Exit::Done,
+    };
     if shell.global.json {
         let all: Vec<Value> = planned.iter().map(as_json).collect();
         shell.print_json(&all)?;
@@ -218,22 +265,22 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
     }
     let known = planned.iter().filter(|p| matches!(p.answer, Answer::Known)).count();
     for p in planned {
+        let path = render::visible(&p.path);
         match &p.answer {
-            Answer::Known => {}
+            Answer::Known | Answer::Stopped => {}
             Answer::Junk => {
-                shell.say(format!("{}\n    left alone: hidden, half written or junk by its name", p.path))?
+                shell.say(format!("{path}\n    left alone: hidden, half written or junk by its name"))?
             }
-            Answer::Stray(why) => shell.say(format!("{}\n    not taken: {why}", p.path))?,
+            Answer::Stray(why) => shell.say(format!("{path}\n    not taken: {why}"))?,
             Answer::Fails(dataset, f) => {
                 shell.say(format!(
-                    "{}\n    {dataset}: would be parked: {f}\n    help: {}",
-                    p.path,
+                    "{path}\n    {dataset}: would be parked: {f}\n    help: {}",
                     f.code.hint()
                 ))?;
             }
             Answer::Loads { dataset, out, partly, columns, notes } => {
                 let more = if *partly { " (the first part of the file)" } else { "" };
-                shell.say(format!("{}\n    {dataset}{more}", p.path))?;
+                shell.say(format!("{path}\n    {dataset}{more}"))?;
                 for (table, t) in &out.tables {
                     let c = t.counts;
                     shell.say(format!(
@@ -270,6 +317,7 @@ fn as_json(p: &Planned) -> Value {
     match &p.answer {
         Answer::Known => json!({ "file": p.path, "answer": "known" }),
         Answer::Junk => json!({ "file": p.path, "answer": "junk" }),
+        Answer::Stopped => json!({ "file": p.path, "answer": "stopped" }),
         Answer::Stray(why) => json!({ "file": p.path, "answer": "stray", "detail": why }),
         Answer::Fails(dataset, f) => json!({
             "file": p.path, "answer": "parked", "dataset": dataset, "code": f.code.id(), "message": f.message,

@@ -11,10 +11,10 @@ use arrow::datatypes::Int64Type;
 use futures::StreamExt;
 use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use lakegate_domain::job::FileState;
-use lakegate_domain::{Failure, FileId, LaneName, Seq, TableName};
+use lakegate_domain::{Code, Failure, FileId, LaneName, Seq, TableName};
 use lakegate_lake::files::{LiveFile, live};
 use lakegate_lake::log::TableLog;
-use lakegate_lake::owners::owners;
+use lakegate_lake::owners::{owners, read_whole};
 use lakegate_state::{FileFilter, FileRow};
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ pub fn prove(shell: &Shell, args: &Prove) -> Result<Exit> {
         };
         let said = said.get(&base).unwrap_or(&none);
         let proved = caught(&format!("counting {table}"), || {
-            one_table(&ctx, table, quarantine, said, &states, &mut findings)
+            one_table(&ctx, table, quarantine, said, &states, !args.quick, &mut findings)
         });
         match proved {
             Ok(n) => n_rows += n,
@@ -240,6 +240,7 @@ fn one_table(
     quarantine: bool,
     said: &Said,
     states: &HashMap<i64, FileState>,
+    every_value: bool,
     findings: &mut Findings,
 ) -> Result<u64, Failure> {
     let dataset = table.dataset();
@@ -258,8 +259,32 @@ fn one_table(
         }
     }
     let files = ctx.runtime.block_on(live(&log))?;
-    let held = count(ctx, &log, &files, said)?;
+    let n_damaged = match every_value {
+        true => read_all(&log, &files, findings),
+        false => 0,
+    };
+    let held = match count(ctx, &log, &files, said) {
+        Ok(held) => held,
+        // That was said already, file by file.
+        Err(f) if f.code == Code::TableDamaged && n_damaged > 0 => return Ok(0),
+        Err(f) => return Err(f),
+    };
     let want: u64 = said.values().map(|c| c.held(quarantine)).sum();
+    let base = table.table.strip_suffix(QUARANTINE_SUFFIX).unwrap_or(&table.table);
+    let is_made =
+        ctx.lake.dataset(&dataset).is_none_or(|d| d.tables.contains_key(base) || d.any_table.is_some());
+    if !is_made && want == 0 && held.n_rows > 0 {
+        findings.add(
+            table.to_string(),
+            format!(
+                "it holds {} rows, of which the ledger says nothing, and no configuration makes it any more: \
+                 `lakegate replay {dataset}` empties it, `lakegate tables --drop {}` removes it",
+                held.n_rows,
+                dataset.table(base)
+            ),
+        );
+        return Ok(held.n_rows);
+    }
     if held.n_unowned > 0 {
         // Rows that do not say where they come from can only be counted together.
         if held.n_rows != want {
@@ -301,6 +326,21 @@ fn one_table(
         }
     }
     Ok(held.n_rows)
+}
+
+/// Reads every value of a table's data files; answers how many are damaged.
+fn read_all(log: &TableLog, files: &[LiveFile], findings: &mut Findings) -> usize {
+    let mut n_damaged = 0;
+    for file in files {
+        let read = caught(&format!("reading `{}`", file.path), || {
+            read_whole(&log.folder, &file.path).map_err(Failure::from)
+        });
+        if let Err(f) = read {
+            n_damaged += 1;
+            findings.add(log.name.to_string(), f.to_string());
+        }
+    }
+    n_damaged
 }
 
 /// What a table holds.

@@ -16,7 +16,7 @@ use crate::engine::{self, Observer, Report};
 use crate::intake::Round;
 use crate::reload::{News, Said, Watch};
 use crate::render::{self, Progress};
-use crate::worker::Worked;
+use crate::worker::{Parked, Worked};
 
 /// Shows progress while a run goes on.
 pub struct Shown {
@@ -46,7 +46,7 @@ impl Observer for Shown {
 }
 
 pub fn run(shell: &Shell, args: &Run) -> Result<Exit> {
-    let (_lock, ctx) = shell.work()?;
+    let (_lock, ctx) = shell.work_on(shell.lake_with_statements()?.0)?;
     if let Some(name) = &args.dataset {
         known_dataset(&ctx.lake, name)?;
     }
@@ -55,6 +55,11 @@ pub fn run(shell: &Shell, args: &Run) -> Result<Exit> {
     shown.finish();
     let report = report?;
     summarise(shell, &ctx, &report)
+}
+
+fn parked_json(p: &Parked) -> Value {
+    json!({ "file": p.path, "file_id": p.file_id.to_string(), "dataset": p.dataset.to_string(),
+        "code": p.failure.code.id(), "message": p.failure.message })
 }
 
 /// Prints what a run came to and says how it ended.
@@ -72,11 +77,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
     };
     let Report { round, worked, upkeep, .. } = report;
     if shell.global.json {
-        let parked: Vec<Value> = worked
-            .parked
-            .iter()
-            .map(|(path, f)| json!({ "file": path, "code": f.code.id(), "message": f.message }))
-            .collect();
+        let parked: Vec<Value> = worked.parked.iter().map(parked_json).collect();
         let strays: Vec<Value> = strays
             .iter()
             .map(|s| {
@@ -96,7 +97,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         return Ok(exit);
     }
     for w in round.warnings.iter().chain(&upkeep.warnings) {
-        eprintln!("warning: {w}");
+        render::warn(w);
     }
     let mut parts = vec![format!("{} committed", render::counted(worked.n_committed, "file"))];
     let mut also = |n: u64, what: &str| {
@@ -126,9 +127,10 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         ))?;
     }
     if !worked.parked.is_empty() {
-        let mut list = shell.list(&["parked", "code", "reason"]);
-        for (path, f) in worked.parked.iter().take(20) {
-            list.row([path.clone(), f.code.id().into(), f.message.clone()]);
+        let mut list = shell.list(&["parked", "dataset", "file", "code", "reason"]);
+        for p in worked.parked.iter().take(20) {
+            let (code, reason) = (p.failure.code.id().to_string(), p.failure.message.clone());
+            list.row([p.file_id.to_string(), p.dataset.to_string(), p.path.clone(), code, reason]);
         }
         print_list(shell, &list)?;
         if worked.parked.len() > 20 {
@@ -150,7 +152,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         }
     }
     for failure in worked.setback.iter().filter(|_| waiting).chain(failures) {
-        eprintln!("error: {failure}\n  help: {}", failure.code.hint());
+        eprintln!("error: {}\n  help: {}", render::visible_lines(&failure.to_string()), failure.code.hint());
     }
     Ok(exit)
 }
@@ -175,11 +177,7 @@ impl Observer for Told<'_> {
     fn progress(&self, round: &Round, worked: &Worked) {
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
         if self.shell.global.json {
-            let parked: Vec<Value> = worked
-                .parked
-                .iter()
-                .map(|(path, f)| json!({ "file": path, "code": f.code.id(), "message": f.message }))
-                .collect();
+            let parked: Vec<Value> = worked.parked.iter().map(parked_json).collect();
             let line = json!({ "at": at.to_string(), "queued": round.n_queued, "committed": worked.n_committed,
                 "rows": worked.n_rows, "parked": parked });
             // Whoever read it is gone; the work goes on.
@@ -192,14 +190,16 @@ impl Observer for Told<'_> {
             render::count(worked.n_committed),
             render::counted(worked.n_rows, "row"),
         ));
-        for (path, f) in &worked.parked {
-            let _ = self.shell.say(format!("{at} parked {path}: {f}"));
+        for p in &worked.parked {
+            let (id, dataset, path) = (p.file_id, &p.dataset, render::visible(&p.path));
+            let _ = self.shell.say(format!("{at} parked {id} of {dataset}, {path}: {}", p.failure));
         }
     }
 }
 
 pub fn up(shell: &Shell, args: &Up) -> Result<Exit> {
     let (lake, texts) = shell.lake_and_texts()?;
+    shell.look_at_statements(&lake)?;
     let (_lock, mut ctx) = shell.work_on(lake)?;
     let mut watch = Watch::new(ctx.lake.clone(), texts, ctx.stop.asked.clone());
     let served = super::serve::beside(shell, &ctx, &args.http, args.listen, &watch)?;
@@ -226,12 +226,12 @@ pub fn up(shell: &Shell, args: &Up) -> Result<Exit> {
     loop {
         // It ends when somebody asks, or when there is another lake to work on:
         // what is in hand is finished first.
-        let ended = engine::up(&ctx, &Told { shell }, &|w| eprintln!("warning: {w}"));
+        let ended = engine::up(&ctx, &Told { shell }, &|w| render::warn(w));
         if let Err(failure) = ended {
             if is_first || ctx.stop.is_asked() {
                 return Err(failure.into());
             }
-            eprintln!("warning: {failure}; it is tried again by itself");
+            render::warn(&format!("{failure}; it is tried again by itself"));
             engine::pause(&ctx, AGAIN);
         }
         if ctx.stop.is_asked() {

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use super::{Result, Shell, Stop};
 use crate::adding;
 use crate::cli::{Exit, Http, Serve};
-use crate::context::{Context, ledger_path, open_ledger};
+use crate::context::{Context, ledger_path, ledger_to_read, spill_to_read};
 use crate::reload::{News, Reload, Said, Watch};
 use crate::system::Ledger;
 
@@ -32,7 +32,7 @@ pub fn serve(shell: &Shell, args: &Serve) -> Result<Exit> {
     let (lake, texts) = shell.lake_and_texts()?;
     let lake = Arc::new(lake);
     let store = match ledger_path(&lake.storage).exists() {
-        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
+        true => Some(shell.runtime.block_on(ledger_to_read(&lake.storage))?),
         false => None,
     };
     let memory = lake.memory_bytes;
@@ -163,7 +163,7 @@ fn bind(
 ) -> Result<Server> {
     let listen = settings.listen;
     let system = Arc::new(Ledger(store.clone()));
-    let session = Session::new(lake.storage.clone(), memory, &lake.storage.join("tmp"), system)?;
+    let session = Session::new(lake.storage.clone(), memory, &spill_to_read(&lake.storage), system)?;
     let name = lake.name.clone();
     let bound = shell.runtime.block_on(Server::bind(lake, store, &session, memory, settings, admin));
     let server = bound.map_err(|e| {

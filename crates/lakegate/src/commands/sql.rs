@@ -6,33 +6,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lakegate_lake::output::{self, OutputFormat, TableOptions};
-use lakegate_lake::session::{Script, Session};
+use lakegate_lake::session::{Position, Script, Session};
 use tempfile::TempPath;
 
 use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Sql};
-use crate::context::{Context, ledger_path, open_ledger};
+use crate::context::{Context, ledger_path, ledger_to_read, spill_to_read};
 use crate::system::Ledger;
 
 /// A session over a lake, its ledger included. Reading needs no lock: a lake
 /// that another process works on is asked all the same.
 pub fn session(shell: &Shell) -> Result<Session> {
-    let lake = shell.lake()?;
+    let lake = shell.lake_to_read()?;
     let path = ledger_path(&lake.storage);
     let store = match path.exists() {
-        true => Some(shell.runtime.block_on(open_ledger(&lake.storage))?),
+        true => Some(shell.runtime.block_on(ledger_to_read(&lake.storage))?),
         false => None,
     };
-    Ok(Session::new(lake.storage.clone(), lake.memory_bytes, &spill(&lake.storage), Arc::new(Ledger(store)))?)
+    let spill = spill_to_read(&lake.storage);
+    Ok(Session::new(lake.storage.clone(), lake.memory_bytes, &spill, Arc::new(Ledger(store)))?)
 }
 
 pub fn session_of(ctx: &Context) -> Result<Session> {
     let ledger = Arc::new(Ledger(Some(ctx.store.clone())));
-    Ok(Session::new(ctx.lake.storage.clone(), ctx.lake.memory_bytes, &spill(&ctx.lake.storage), ledger)?)
-}
-
-fn spill(storage: &std::path::Path) -> std::path::PathBuf {
-    storage.join("tmp")
+    Ok(Session::new(ctx.lake.storage.clone(), ctx.lake.memory_bytes, &ctx.spill, ledger)?)
 }
 
 pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
@@ -58,9 +55,9 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let Script { statements, rest } = lakegate_lake::session::split(&text);
-    let mut all: Vec<String> = statements.into_iter().map(|s| s.to_string()).collect();
+    let mut all = statements;
     if !rest.trim().is_empty() {
-        all.push(rest.to_string());
+        all.push(rest);
     }
     if all.is_empty() {
         return Err(Stop::Usage("there is no statement".into()));
@@ -82,23 +79,37 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
         return Err(Stop::Usage("--output takes one statement".into()));
     }
     let options = TableOptions { max_rows: args.max_rows, width: shell.width, color: shell.color };
-    for statement in all {
+    let mut end = 0;
+    for statement in &all {
+        // Statements are parts of the text, in its order.
+        let start = end + text[end..].find(statement).unwrap_or_default();
+        end = (start + statement.len()).min(text.len());
         let mut out = Out::open(args.output.as_deref())?;
         let done = shell.runtime.block_on(async {
-            let (_, stream) = session.query(&statement).await?;
+            let (_, stream) = session.query(statement).await?;
             output::write(stream, format, &mut out.writer, options).await
         });
-        if let Err(e) = done {
+        if let Err(mut e) = done {
             use lakegate_lake::session::Kind;
             if !matches!(e.kind, Kind::Statement | Kind::Refused) {
                 return Err(e.into());
             }
-            let text = crate::prompt::complaint(&statement, &e, shell.color);
+            e.at = e.at.map(|at| in_whole(&text[..start], at));
+            let text = crate::prompt::complaint(&text, &e, shell.color);
             return Err(Stop::Usage(text.trim_start_matches("error: ").to_string()));
         }
         out.finish()?;
     }
     Ok(Exit::Done)
+}
+
+/// A place in one statement as a place in the text in which it comes after `before`.
+fn in_whole(before: &str, at: Position) -> Position {
+    let last_line = before.rfind('\n').map_or(before, |n| &before[n + 1..]);
+    Position {
+        line: at.line + before.matches('\n').count() as u64,
+        column: if at.line == 1 { at.column + last_line.chars().count() as u64 } else { at.column },
+    }
 }
 
 /// Where a result goes. A file appears whole, once the statement has ended well:

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write;
 
 use clap::CommandFactory;
-use lakegate_domain::Code;
 use lakegate_domain::config;
+use lakegate_domain::{Code, Failure};
 use serde_json::json;
 
 use super::{Result, Shell, absolute};
@@ -14,7 +14,7 @@ use crate::render;
 
 const DATASET: &str = "\
 # One file describes one dataset: who owns it, which files are its, what they become.
-# Every key: docs/dataset.example.yaml · check it: lakegate check · try it: lakegate plan
+# Every key, explained: lakegate schema dataset --example · check it: lakegate check · try it: lakegate plan
 team: demo
 description: Daily orders of the shop
 
@@ -52,10 +52,10 @@ pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
         if path.exists() {
             return Ok(());
         }
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(&path, text)?;
+        let parent = path.parent().unwrap_or(&dir);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|e| Failure::new(Code::Storage, format!("`{}` cannot be made: {e}", path.display())))?;
         made.push(path);
         Ok(())
     };
@@ -63,7 +63,8 @@ pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
     write(
         "lake.yaml",
         &format!(
-            "# Every key: docs/lake.example.yaml\nlake: {name}\nstorage: ./lake\ntimezone: UTC\nteams: [demo]\n"
+            "# Every key, explained: lakegate schema lake --example\nlake: {}\nstorage: ./lake\ntimezone: UTC\nteams: [demo]\n",
+            yaml_text(&name)
         ),
     )?;
     if fresh {
@@ -92,6 +93,16 @@ pub fn init(shell: &Shell, args: &Init) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// A text as YAML reads it back: in quotes, unless it is one word that is nothing
+/// but a text.
+fn yaml_text(text: &str) -> String {
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str());
+    // JSON's strings are YAML's.
+    if is_word { text.to_string() } else { json!(text).to_string() }
+}
+
 /// How this program is called from a shell: by its name where that finds it, else
 /// by its path.
 pub fn program() -> String {
@@ -106,11 +117,15 @@ pub fn program() -> String {
 }
 
 pub fn check(shell: &Shell) -> Result<Exit> {
-    let lake = shell.lake()?;
+    let (lake, warnings) = shell.lake_with_statements()?;
     if shell.global.json {
         let all: Vec<String> = lake.datasets.iter().map(|d| d.name.to_string()).collect();
-        shell.print_json(&json!({ "lake": lake.name, "datasets": all, "errors": [] }))?;
+        shell
+            .print_json(&json!({ "lake": lake.name, "datasets": all, "errors": [], "warnings": warnings }))?;
         return Ok(Exit::Done);
+    }
+    for w in &warnings {
+        render::warn(w);
     }
     shell.say(format!(
         "lake {} is well configured: {}",
@@ -136,6 +151,14 @@ pub fn check(shell: &Shell) -> Result<Exit> {
 }
 
 pub fn schema(args: &SchemaArgs) -> Result<Exit> {
+    if args.example {
+        let example = match args.of {
+            SchemaOf::Lake => include_str!("../../../../docs/lake.example.yaml"),
+            SchemaOf::Dataset => include_str!("../../../../docs/dataset.example.yaml"),
+        };
+        write!(std::io::stdout(), "{example}")?;
+        return Ok(Exit::Done);
+    }
     let schema = match args.of {
         SchemaOf::Lake => config::schema::lake(),
         SchemaOf::Dataset => config::schema::dataset(),

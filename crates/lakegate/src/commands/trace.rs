@@ -21,7 +21,7 @@ use crate::ingest::prepare::place;
 use crate::render;
 
 pub fn trace(shell: &Shell, args: &Trace) -> Result<Exit> {
-    let ctx = shell.context()?;
+    let ctx = shell.context_to_read()?;
     match (&args.target, args.file) {
         (TraceTarget::File(id), _) => file(shell, &ctx, *id, None),
         (TraceTarget::Table(table), Some(id)) => match args.row {
@@ -64,7 +64,7 @@ fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> R
         shell.print_json(&v)?;
         return Ok(Exit::Done);
     }
-    shell.say(format!("{id}  {}  {}", f.dataset, f.path))?;
+    shell.say(format!("{id}  {}  {}", f.dataset, render::visible(&f.path)))?;
     shell.say(format!("  state        {}, {}", f.state.name(), render::ago(f.since.0, now().0)))?;
     shell.say(format!("  landed       {} in {}", render::ago(f.landed_at.0, now().0), f.landing))?;
     shell.say(format!("  size         {}", render::size(f.size_bytes)))?;

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -13,7 +15,7 @@ use lakegate_format::conform::{self, Conformed, Plan, Target};
 use lakegate_format::typed_conform::{delta_type, json_text};
 use lakegate_lake::expect::{Checked, FileCheck};
 use lakegate_lake::layout;
-use lakegate_lake::transform::{Held, Limits as TransformLimits, Transform};
+use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
 use super::outcome::{FileOut, TableOut};
@@ -37,6 +39,33 @@ pub struct Ready {
     pub quarantined: Option<RecordBatch>,
 }
 
+/// Why a file's rows go no further.
+#[derive(Debug)]
+pub enum Halt {
+    Failed(Failure),
+    /// A person asked to stop; the file is as it was.
+    Stopped,
+    /// What becomes of its rows does not fit in memory beside the others'.
+    TooLarge,
+}
+
+impl From<Failure> for Halt {
+    fn from(f: Failure) -> Self {
+        Halt::Failed(f)
+    }
+}
+
+/// Takes rows as they become ready.
+pub type Put<'p> = dyn FnMut(Ready) -> Result<(), Halt> + 'p;
+
+/// What a transform may make of some rows before they go on.
+const SLICE_BYTES: usize = 4 << 20;
+/// Rows that a transform sees first, when it is not known what it makes of them,
+/// and at most.
+const SLICE_ROWS: (usize, usize) = (64, 1 << 16);
+/// How often it is looked whether a person asked to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// One file being folded, batch by batch in the file's order.
 pub struct FileFold<'a> {
     dataset: &'a Dataset,
@@ -45,6 +74,7 @@ pub struct FileFold<'a> {
     loaded_at_us: i64,
     runtime: Handle,
     limits: TransformLimits,
+    stop: &'a AtomicBool,
     tables: BTreeMap<String, TableFold>,
 }
 
@@ -54,6 +84,8 @@ struct TableFold {
     transforms: HashMap<SchemaRef, Arc<Transform>>,
     /// Input of a transform that looks at the whole file.
     held: Option<Held>,
+    /// Rows that a row-wise transform sees at a time.
+    slice_rows: usize,
 }
 
 impl<'a> FileFold<'a> {
@@ -64,8 +96,9 @@ impl<'a> FileFold<'a> {
         loaded_at_us: i64,
         runtime: Handle,
         limits: TransformLimits,
+        stop: &'a AtomicBool,
     ) -> Self {
-        Self { dataset, view, facts, loaded_at_us, runtime, limits, tables: BTreeMap::new() }
+        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, tables: BTreeMap::new() }
     }
 
     /// Sees the tables as they have grown.
@@ -86,15 +119,22 @@ impl<'a> FileFold<'a> {
             .ok_or_else(|| Failure::new(Code::Bug, format!("table `{name}` was not opened")))
     }
 
-    /// Folds the next batch. `conformed` is the batch's conform under the same
-    /// view, if a worker has done it already.
-    pub fn add(&mut self, parsed: Parsed, conformed: Option<Conformed>) -> Result<Option<Ready>, Failure> {
+    /// Folds the next batch and hands on what is ready, in pieces whose size does
+    /// not depend on what a transform makes of a row. `conformed` is the batch's
+    /// conform under the same view, if a worker has done it already.
+    pub fn add(
+        &mut self,
+        parsed: Parsed,
+        conformed: Option<Conformed>,
+        put: &mut Put<'_>,
+    ) -> Result<(), Halt> {
         let table = self.table(&parsed.table)?;
         let fold = self.tables.entry(parsed.table.clone()).or_insert_with(|| TableFold {
             check: table.checks.start(),
             out: TableOut::default(),
             transforms: HashMap::new(),
             held: None,
+            slice_rows: SLICE_ROWS.0,
         });
         let first_row = fold.out.counts.n_read + 1;
         let n_rows = parsed.rows.n_rows();
@@ -105,7 +145,7 @@ impl<'a> FileFold<'a> {
                 None => conform_rows(&table.plan, &parsed.rows, first_row)?,
             };
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
-            return self.checked(&parsed.table, &table, conformed, rows, &parsed.rows).map(Some);
+            return put(self.checked(&parsed.table, &table, conformed, rows, &parsed.rows)?);
         };
         let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
@@ -119,10 +159,25 @@ impl<'a> FileFold<'a> {
         };
         if !transform.is_row_wise() {
             fold.held.get_or_insert_with(|| Held::new(self.limits.clone())).push(input)?;
-            return Ok(None);
+            return Ok(());
         }
-        let output = transform.apply(&input)?;
-        self.typed(&parsed.table, &table, output).map(Some)
+        let mut slice_rows = fold.slice_rows;
+        let mut done = 0;
+        // An empty batch, too, says which columns there are.
+        while done == 0 || done < n_rows {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Halt::Stopped);
+            }
+            let n = slice_rows.min(n_rows - done);
+            let output = transform.apply(&input.slice(done, n))?;
+            // As many more rows at a time as make no more than they may.
+            let fit = n * SLICE_BYTES / size_bytes(&output).max(1);
+            slice_rows = fit.clamp(1, (n * 8).clamp(1, SLICE_ROWS.1));
+            put(self.typed(&parsed.table, &table, output)?)?;
+            done += n.max(1);
+        }
+        self.tables.get_mut(&parsed.table).expect("made above").slice_rows = slice_rows;
+        Ok(())
     }
 
     /// Conforms and checks the output of a transform, which carries `_row`.
@@ -211,7 +266,7 @@ impl<'a> FileFold<'a> {
 
     /// Runs the transforms that look at the whole file; `put` takes what they
     /// yield, batch by batch.
-    pub fn rest(&mut self, put: &mut dyn FnMut(Ready) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub fn rest(&mut self, put: &mut Put<'_>) -> Result<(), Halt> {
         let names: Vec<String> = self.tables.keys().cloned().collect();
         for name in names {
             let table = self.table(&name)?;
@@ -223,11 +278,25 @@ impl<'a> FileFold<'a> {
             let mut output = self
                 .runtime
                 .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
-            while let Some(batch) = self.runtime.block_on(output.next())? {
+            while let Some(batch) = self.next_of(&mut output)? {
                 put(self.typed(&name, &table, batch)?)?;
             }
         }
         Ok(())
+    }
+
+    /// The next rows of a statement, which may work for a long time for them.
+    fn next_of(&self, output: &mut Output) -> Result<Option<RecordBatch>, Halt> {
+        self.runtime.block_on(async {
+            loop {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(Halt::Stopped);
+                }
+                if let Ok(next) = tokio::time::timeout(LOOK_EVERY, output.next()).await {
+                    return Ok(next?);
+                }
+            }
+        })
     }
 
     /// The file's counts, findings and statistics; rows were handed out by
@@ -251,6 +320,11 @@ impl<'a> FileFold<'a> {
         }
         Ok(out)
     }
+}
+
+/// What the rows of a batch take, without what else is in their buffers.
+pub fn size_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }
 
 pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conformed, Failure> {
@@ -284,7 +358,7 @@ fn input_plan(dataset: &Dataset, rows: &Rows, nulls: &[String]) -> Result<Plan, 
 }
 
 /// Facts of the file that a transform sees beside its columns.
-fn fact_fields() -> [Field; 4] {
+pub fn fact_fields() -> [Field; 4] {
     [
         Field::new("_file_name", DataType::Utf8, true),
         Field::new("_file_path", DataType::Utf8, true),

@@ -95,6 +95,7 @@ pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
         transform_memory: (ctx.lake.memory_bytes / 2) as usize,
         loaded_at_us: now().0 * 1000,
         sink: sink_options(ctx, &[]),
+        stop: &ctx.stop.asked,
         remembered_bytes: remembered_bytes(ctx),
         of_file_bytes: (ctx.lake.memory_bytes / 3) as usize,
     }
@@ -145,6 +146,10 @@ pub fn ingest(
             is_committed(log.token(lane), job.seq)
         };
         let mut prepared = prepare(&env, tables, batch, &skip)?;
+        if prepared.stopped {
+            // The jobs go back as they were.
+            return Ok(());
+        }
         guard_volume(ctx, dataset, &mut prepared)?;
         // The rows of a streamed file are in data files already.
         if tables.dedupe() && !prepared.is_streamed {

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
 use lakegate_domain::model::{Dataset, Empty};
-use lakegate_domain::{Code, Failure};
+use lakegate_domain::{Code, Failure, Seq};
 use lakegate_format::conform::Conformed;
 use lakegate_format::open::{self, Chunk, Reader, Source};
 use lakegate_lake::log::AddFile;
@@ -21,7 +21,7 @@ use lakegate_state::{Job, RawRef};
 use tokio::runtime::Handle;
 
 use super::dedupe::LeftOut;
-use super::fold::{FileFacts, FileFold, Ready, conform_rows};
+use super::fold::{FileFacts, FileFold, Halt, Put, Ready, conform_rows, size_bytes};
 use super::outcome::FileOut;
 use super::parse::{self, Parsed};
 use super::sinks::Sinks;
@@ -50,6 +50,8 @@ pub struct Env<'a> {
     pub transform_memory: usize,
     pub loaded_at_us: i64,
     pub sink: SinkOptions,
+    /// Set when a person asked to stop: a transform that runs is given up.
+    pub stop: &'a AtomicBool,
     /// What may be remembered of rows that count as one.
     pub remembered_bytes: usize,
     /// And of one file's, or of those of one batch, until they are committed.
@@ -72,7 +74,8 @@ impl Env<'_> {
             memory_bytes: self.transform_memory / n_at_once.max(1),
             spill_dir: self.spill.to_path_buf(),
         };
-        FileFold::new(self.dataset, view, self.facts(job), self.loaded_at_us, self.runtime.clone(), limits)
+        let facts = self.facts(job);
+        FileFold::new(self.dataset, view, facts, self.loaded_at_us, self.runtime.clone(), limits, self.stop)
     }
 
     fn empty(&self, what: &str) -> Failure {
@@ -132,6 +135,15 @@ pub struct Prepared {
     pub is_streamed: bool,
     /// Jobs that did not fit in memory together with the others.
     pub left: Vec<Job>,
+    /// A person asked to stop while a transform ran: nothing is prepared, and all
+    /// jobs are left.
+    pub stopped: bool,
+}
+
+impl Prepared {
+    fn stopped(left: Vec<Job>) -> Self {
+        Self { left, stopped: true, ..Self::default() }
+    }
 }
 
 /// Reads, transforms, conforms and checks `jobs`.
@@ -158,11 +170,11 @@ pub fn prepare(
             return Ok(prepared);
         }
         let left = jobs.split_off(at);
-        let mut prepared = whole(env, tables, jobs, parsed.into_iter().take(at).collect())?;
+        let mut prepared = whole(env, tables, jobs, parsed.into_iter().take(at).collect(), skip)?;
         prepared.left.extend(left);
         return Ok(prepared);
     }
-    whole(env, tables, jobs, parsed)
+    whole(env, tables, jobs, parsed, skip)
 }
 
 type ParsedFile = Result<Option<Vec<Parsed>>, Failure>;
@@ -172,7 +184,9 @@ fn whole(
     tables: &mut Tables,
     jobs: Vec<Job>,
     parsed: Vec<ParsedFile>,
+    skip: &Skip<'_>,
 ) -> Result<Prepared, Failure> {
+    let all = jobs.clone();
     let mut prepared = Prepared::default();
     let mut good: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(jobs.len());
     for (job, parsed) in jobs.into_iter().zip(parsed) {
@@ -215,10 +229,21 @@ fn whole(
         seen.iter_mut().map(|(_, p, _)| Mutex::new(Some(std::mem::take(p)))).collect();
     let indices: Vec<usize> = (0..seen.len()).collect();
     let n_at_once = env.threads.min(seen.len());
+    let made = AtomicUsize::new(0);
     let outs = each(env.threads, &indices, |&i| {
         let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
-        caught(|| fold_whole(env.fold(&seen[i].0, view.clone(), n_at_once), parsed))
+        caught(|| fold_whole(env, env.fold(&seen[i].0, view.clone(), n_at_once), parsed, &made))
     });
+    if outs.iter().any(|out| matches!(out, Err(Halt::Stopped))) {
+        tables.restore(saved);
+        return Ok(Prepared::stopped(all));
+    }
+    if let Some(at) = outs.iter().position(|out| matches!(out, Err(Halt::TooLarge))) {
+        let seq = seen[at].0.seq;
+        drop((outs, work));
+        tables.restore(saved);
+        return before_the_large(env, tables, all, seq, skip);
+    }
     let learned_from_failed = outs.iter().zip(&seen).any(|(out, (.., news))| out.is_err() && *news);
     if learned_from_failed {
         // The others are read again, without what the failed files said of the
@@ -227,7 +252,8 @@ fn whole(
     }
     for ((job, _, _), out) in seen.into_iter().zip(outs) {
         match out {
-            Err(f) => prepared.failed.push((job, f)),
+            Err(Halt::Failed(f)) => prepared.failed.push((job, f)),
+            Err(Halt::Stopped | Halt::TooLarge) => unreachable!("looked for above"),
             Ok(_) if learned_from_failed => prepared.left.push(job),
             Ok(out) => prepared.files.push((job, out)),
         }
@@ -236,6 +262,25 @@ fn whole(
         prepared.left.extend(prepared.files.drain(..).map(|(job, _)| job));
         prepared.left.sort_by_key(|job| job.seq);
     }
+    Ok(prepared)
+}
+
+/// Prepares the files before the one of `seq`, of which a transform makes more
+/// than fits in memory beside them; that one itself, alone, where it is the first.
+fn before_the_large(
+    env: &Env<'_>,
+    tables: &mut Tables,
+    mut jobs: Vec<Job>,
+    seq: Seq,
+    skip: &Skip<'_>,
+) -> Result<Prepared, Failure> {
+    let at = jobs.iter().position(|j| j.seq == seq).unwrap_or(0);
+    let left = jobs.split_off(at.max(1));
+    let mut prepared = match at {
+        0 => stream(env, tables, jobs.remove(0), skip)?,
+        _ => prepare(env, tables, jobs, skip)?,
+    };
+    prepared.left.extend(left);
     Ok(prepared)
 }
 
@@ -268,14 +313,14 @@ fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + 
 }
 
 /// A panic of a reader, or of a library below it, is that file's failure.
-fn caught<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+fn caught<R, E: From<Failure>>(work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        Err(Failure::new(Code::Bug, format!("reading the file panicked: {what}")))
+        Err(Failure::new(Code::Bug, format!("reading the file panicked: {what}")).into())
     })
 }
 
@@ -296,16 +341,27 @@ fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
     Ok(Some(parsed))
 }
 
-fn fold_whole(mut fold: FileFold<'_>, parsed: Vec<Parsed>) -> Result<FileOut, Failure> {
+/// Folds a file in memory. `made` counts what has become of this batch's rows.
+fn fold_whole(
+    env: &Env<'_>,
+    mut fold: FileFold<'_>,
+    parsed: Vec<Parsed>,
+    made: &AtomicUsize,
+) -> Result<FileOut, Halt> {
     let started = std::time::Instant::now();
     let mut ready: Vec<Ready> = Vec::new();
-    for p in parsed {
-        ready.extend(fold.add(p, None)?);
-    }
-    fold.rest(&mut |r| {
+    let put: &mut Put<'_> = &mut |r| {
+        let size: usize = r.rows.iter().chain(&r.quarantined).map(size_bytes).sum();
         ready.push(r);
-        Ok(())
-    })?;
+        match made.fetch_add(size, Ordering::Relaxed) + size > env.held_bytes {
+            true => Err(Halt::TooLarge),
+            false => Ok(()),
+        }
+    };
+    for p in parsed {
+        fold.add(p, None, put)?;
+    }
+    fold.rest(put)?;
     let mut out = fold.finish()?;
     for r in ready {
         let table = out.tables.entry(r.table).or_default();
@@ -345,6 +401,11 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
             // A column widens once, and the second reading knows all columns:
             // this ends.
             Ok(Streamed::Again) => sinks.abandon(),
+            Err(Halt::Stopped) => {
+                sinks.abandon();
+                tables.restore(saved);
+                return Ok(Prepared::stopped(vec![job]));
+            }
             Ok(Streamed::Whole(out)) if out.n_read() > 0 || env.dataset.empty == Empty::Accept => {
                 let (streamed, quarantine) = sinks.finish()?;
                 prepared.streamed = streamed;
@@ -355,7 +416,10 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
             other => {
                 sinks.abandon();
                 tables.restore(saved);
-                let read = other.map(|_| FileOut::default());
+                let read = match other {
+                    Err(Halt::Failed(failure)) => Err(failure),
+                    _ => Ok(FileOut::default()),
+                };
                 match env.accept_empty(read) {
                     Ok(out) => prepared.files.push((job, out)),
                     Err(failure) => prepared.failed.push((job, failure)),
@@ -372,14 +436,14 @@ fn stream_rows(
     job: &Job,
     skip: &Skip<'_>,
     sinks: &mut Sinks,
-) -> Result<Streamed, Failure> {
+) -> Result<Streamed, Halt> {
     let started = std::time::Instant::now();
     let constants = parse::constants(env.dataset, &job.groups);
     let mut reader = env.open(job)?;
     // The first chunk says what the columns are.
     let mut first: Vec<Parsed> = Vec::new();
     if let Some(chunk) = reader.next() {
-        let chunk = chunk?;
+        let chunk = chunk.map_err(Failure::from)?;
         let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
         first.push(parse::parse(chunk, table, &constants)?);
         env.runtime.block_on(tables.see(&first, &[]))?;
@@ -396,7 +460,7 @@ fn stream_rows(
     // Owned by the workers alone: when they have ended, the reader sees it.
     let chunk_out = Arc::new(Mutex::new(chunk_out));
     let worker_view = tables.view();
-    let out = std::thread::scope(|scope| -> Result<Option<FileOut>, Failure> {
+    let out = std::thread::scope(|scope| -> Result<Option<FileOut>, Halt> {
         let errors = work_in.clone();
         scope.spawn(move || {
             for (index, chunk) in reader.enumerate() {
@@ -431,16 +495,14 @@ fn stream_rows(
         // On an early return the receiver goes first: workers and reader see a
         // closed channel and end, then the scope joins them.
         let work_out = work_out;
-        let mut put = |tables: &mut Tables, mut ready: Ready, sinks: &mut Sinks| {
+        let mut put = |tables: &mut Tables, mut ready: Ready, sinks: &mut Sinks| -> Result<(), Halt> {
             if let Some(rows) = &mut ready.rows {
                 left_out.piece(env, tables, &ready.table, rows)?;
             }
-            sinks.put(env, tables, job, ready, skip)
+            Ok(sinks.put(env, tables, job, ready, skip)?)
         };
         for parsed in first.drain(..) {
-            if let Some(ready) = fold.add(parsed, None)? {
-                put(tables, ready, sinks)?;
-            }
+            fold.add(parsed, None, &mut |ready| put(tables, ready, sinks))?;
         }
         let mut waiting: BTreeMap<usize, Result<Worked, Failure>> = BTreeMap::new();
         let mut next = 0;
@@ -468,9 +530,7 @@ fn stream_rows(
                 // Once the table grew, what workers conformed under the first
                 // view may lack a column.
                 let conformed = if grown_since { None } else { conformed };
-                if let Some(ready) = fold.add(parsed, conformed)? {
-                    put(tables, ready, sinks)?;
-                }
+                fold.add(parsed, conformed, &mut |ready| put(tables, ready, sinks))?;
             }
         }
         if again {

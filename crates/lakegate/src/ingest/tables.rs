@@ -186,19 +186,29 @@ impl Tables {
     /// Opens every table of the dataset that exists, also those that no file of
     /// this batch feeds: a replaced file's rows may be anywhere.
     pub async fn open_existing(&mut self) -> Result<(), Failure> {
-        let folder =
-            self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
-            .unwrap_or_default();
-        names.retain(|n| !n.ends_with(lakegate_domain::ids::QUARANTINE_SUFFIX));
-        names.sort();
-        for name in names {
+        for name in self.existing() {
             if self.config_of(&name).is_some() {
                 self.open(&name).await?;
             }
         }
         Ok(())
+    }
+
+    /// Tables in storage that today's configuration does not make, by name.
+    pub fn unmade(&self) -> Vec<String> {
+        self.existing().into_iter().filter(|name| self.config_of(name).is_none()).collect()
+    }
+
+    /// Tables in storage, without quarantines, by name.
+    fn existing(&self) -> Vec<String> {
+        let folder =
+            self.storage.join("tables").join(&self.dataset.name.team).join(&self.dataset.name.dataset);
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.retain(|n| !n.starts_with('.') && !n.ends_with(lakegate_domain::ids::QUARANTINE_SUFFIX));
+        names.sort();
+        names
     }
 
     /// The settings of a table; `None` where the dataset has no place for it.
@@ -360,7 +370,7 @@ impl Tables {
         };
         if state.config.transform.is_none() {
             for part in file.iter().filter(|p| p.table == name) {
-                has_some_declared(&state.config.columns, &part.rows)?;
+                has_some_known(&state.config, &state.plan, &part.rows)?;
             }
         }
         state.seen = true;
@@ -426,20 +436,18 @@ fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
     }
 }
 
-/// A text file whose header names none of the declared columns is another kind
-/// of file, such as a page that says that a service is down.
-fn has_some_declared(columns: &[Column], rows: &Rows) -> Result<(), Failure> {
+/// A text file whose header names none of the columns that are declared or were
+/// added since is another kind of file, such as a page that says that a service
+/// is down. Under `rescue` its values are kept aside, as all that is not known.
+fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failure> {
     let Rows::Text(batch) = rows else { return Ok(()) };
-    let declared: Vec<Target> =
-        columns.iter().filter_map(|c| c.kind.map(|kind| Target::declared(c.clone(), kind))).collect();
-    if batch.notation != Notation::Plain || declared.is_empty() {
+    let declared: Vec<&str> =
+        config.columns.iter().filter(|c| c.kind.is_some()).map(Column::source).take(8).collect();
+    if batch.notation != Notation::Plain || declared.is_empty() || config.evolve == Evolve::Rescue {
         return Ok(());
     }
     let names: Vec<&str> = batch.names.iter().map(String::as_str).collect();
-    let listed: Vec<&str> = declared.iter().map(|t| t.spec.source()).take(8).collect();
-    let plan =
-        Plan { targets: declared.clone(), evolve: Evolve::Add, timezone: String::new(), nulls: Vec::new() };
-    if conform::sources(&plan, &names).iter().any(Option::is_some) {
+    if conform::sources(plan, &names).iter().any(Option::is_some) {
         return Ok(());
     }
     let found: Vec<String> = names.iter().take(8).map(|n| format!("`{n}`")).collect();
@@ -447,7 +455,7 @@ fn has_some_declared(columns: &[Column], rows: &Rows) -> Result<(), Failure> {
         Code::MissingColumn,
         format!(
             "the file has none of the columns that the table declares ({}); it has {}",
-            listed.join(", "),
+            declared.join(", "),
             found.join(", ")
         ),
     ))

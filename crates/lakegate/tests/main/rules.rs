@@ -717,6 +717,10 @@ fn the_examples_pass_their_own_tests() {
         let lake = TestLake::new("");
         copied(&entry.path(), lake.root());
         lake.lakegate(&["check"]).is(DONE);
+        if !lake.path("fixtures").exists() {
+            // It polls feeds, and has a test of its own.
+            continue;
+        }
         lake.lakegate(&["test"]).is(DONE);
         assert!(lake.files_below("lake").is_empty(), "`test` works in a lake of its own");
         // What its fixtures hold, landed and loaded.

@@ -122,6 +122,11 @@ impl RawStore {
         Ok(Self { folder })
     }
 
+    /// A store that is only read, and may not be there.
+    pub fn open_to_read(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
     }

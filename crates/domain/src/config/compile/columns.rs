@@ -1,6 +1,7 @@
 //! `columns:` and `input:` to columns.
 
 use indexmap::IndexMap;
+use jiff::fmt::strtime::BrokenDownTime;
 
 use crate::config::decode::{Named, Pair, Reporter, Slot};
 use crate::config::diagnostic::Span;
@@ -178,6 +179,11 @@ fn check_fit(kind: Kind, keys: &ColumnKeys, report: &mut Reporter) {
             report.error(span, format!("`{key}` is for a {of}, and this column is none"), help);
         }
     }
+    if let Some(at) = keys.format.at()
+        && let Some((why, help)) = format_fault(kind, &at.value)
+    {
+        report.error(at.span, why, help);
+    }
     if let Some(at) = keys.default.at()
         && !fits(kind, &at.value)
     {
@@ -187,6 +193,36 @@ fn check_fit(kind: Kind, keys: &ColumnKeys, report: &mut Reporter) {
             "write a value of that type, or change the type",
         );
     }
+}
+
+/// Words that stand for a way of writing times.
+const FORMAT_WORDS: [&str; 4] = ["iso", "unix", "unix_ms", "unix_us"];
+
+/// Why no text that is written by a `strftime` format can become a value of this
+/// type, and what to write: found by writing a time and reading it back.
+fn format_fault(kind: Kind, format: &str) -> Option<(String, &'static str)> {
+    const EXAMPLE: &str = "such as `%Y-%m-%d` or `%d.%m.%Y %H:%M`; without `format:` it is ISO 8601";
+    if !is_time(kind) || FORMAT_WORDS.contains(&format) {
+        return None;
+    }
+    let time = jiff::civil::date(2026, 11, 27).at(21, 34, 56, 123_456_789);
+    let Ok(time) = time.to_zoned(jiff::tz::TimeZone::UTC) else { return None };
+    let read = BrokenDownTime::from(&time)
+        .to_string(format)
+        .map_err(|_| ())
+        .and_then(|text| BrokenDownTime::parse(format, text.trim()).map_err(|_| ()));
+    let Ok(read) = read else {
+        return Some((format!("the format `{format}` has a directive that cannot be read"), EXAMPLE));
+    };
+    let (makes, what) = match kind {
+        Kind::Date => (read.to_date().is_ok(), "a date"),
+        _ => {
+            let is_instant = read.to_timestamp().is_ok() || read.to_datetime().is_ok();
+            (is_instant || read.to_date().is_ok(), "an instant")
+        }
+    };
+    let lacks = || (format!("the format `{format}` does not say enough for {what}"), EXAMPLE);
+    (!makes).then(lacks)
 }
 
 /// Whether a literal can stand for a value of a type. Texts are looked at no
@@ -245,4 +281,43 @@ fn attributes(keys: &ColumnKeys, report: &mut Reporter) -> IndexMap<String, Stri
         }
     }
     attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_that_no_value_can_come_from_are_told() {
+        let fault = |kind, format| format_fault(kind, format).map(|(why, _)| why);
+        for (kind, format) in [
+            (Kind::Date, "%Y-%m-%d"),
+            (Kind::Date, "%d.%m.%y"),
+            (Kind::Date, "%Y%j"),
+            (Kind::Date, "unix"),
+            (Kind::Date, "%b %e, %Y"),
+            (Kind::Timestamp, "%Y-%m-%d"),
+            (Kind::Timestamp, "%Y%m%d%H%M%S"),
+            (Kind::Timestamp, "%d/%m/%Y %I:%M:%S %p"),
+            (Kind::Timestamp, "%A, %d %B %Y %H:%M:%S%.f %z"),
+            (Kind::Timestamp, "%s"),
+            (Kind::Timestamp, "unix_us"),
+            (Kind::String, "%Q"),
+        ] {
+            assert_eq!(fault(kind, format), None, "{format}");
+        }
+        for (kind, format, want) in [
+            (Kind::Timestamp, "%Q", "enough for an instant"),
+            (Kind::Timestamp, "%H:%M", "enough for an instant"),
+            (Kind::Timestamp, "%Y-%m-%d %K", "cannot be read"),
+            (Kind::Timestamp, "%Y-%m-%d %Z", "cannot be read"),
+            (Kind::Date, "%d", "enough for a date"),
+            (Kind::Date, "%s", "enough for a date"),
+            (Kind::Date, "YYYY-MM-DD", "enough for a date"),
+            (Kind::Date, "%", "cannot be read"),
+        ] {
+            let fault = fault(kind, format).unwrap_or_default();
+            assert!(fault.contains(want), "{format}: {fault}");
+        }
+    }
 }

@@ -279,7 +279,7 @@ keyed! {
     pub struct CapsKeys {
         /// All members together; `64GiB` where not given.
         expanded = "expanded": Size;
-        /// Unpacked over packed size; 1000 where not given.
+        /// Unpacked over packed size, looked at past the first 16 MiB; 1000 where not given.
         ratio = "ratio": u64;
         /// Members of an archive; 100000 where not given.
         entries = "entries": u64;
