@@ -231,7 +231,7 @@ pub fn up(shell: &Shell, args: &Up) -> Result<Exit> {
             if is_first || ctx.stop.is_asked() {
                 return Err(failure.into());
             }
-            render::warn(&format!("{failure}; it is tried again by itself"));
+            render::warn(format!("{failure}; it is tried again by itself"));
             engine::pause(&ctx, AGAIN);
         }
         if ctx.stop.is_asked() {
