@@ -17,5 +17,7 @@ fi
 
 files="$(mktemp -d)"
 trap 'rm -rf "$files"' EXIT
-cargo run --quiet -p lakegate-format --example netcdf_sample -- "$files"
+# The same targets as the tests: another choice would build much of it again.
+cargo build --quiet --workspace --all-targets
+"$target/debug/examples/netcdf_sample" "$files"
 "$venv/bin/python" "$here/netcdf.py" "$files"
