@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod engine;
 mod failpoint;
+mod health;
 mod ingest;
 mod intake;
 mod mishap;
@@ -20,7 +21,6 @@ mod render;
 mod replay;
 mod statements;
 mod system;
-mod watch;
 mod worker;
 
 use std::process::ExitCode;

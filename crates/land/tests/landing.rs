@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use lakegate_domain::model::After;
 use lakegate_domain::{Code, DatasetName};
@@ -760,26 +760,4 @@ fn a_lost_ledger_does_not_cost_the_raw_bytes() {
     let swept = lake.store.sweep(&HashSet::new(), HOUR, SystemTime::now() + 2 * HOUR).unwrap();
     assert_eq!((swept.n_orphans, swept.problems.len()), (0, 1));
     lake.store.open_verified(place(&received[0]), &received[0].fingerprint).unwrap();
-}
-
-// --- budgets ---------------------------------------------------------------
-
-#[test]
-#[ignore = "a measurement; run it alone, in a release build"]
-fn ten_thousand_small_files_and_a_hundred_thousand_names() {
-    let lake = Lake::new();
-    let row = text(1000);
-    for i in 0..10_000 {
-        lake.land(&format!("{:02}/{i}.csv", i % 50), format!("{i}\n{}", &row[..8000]));
-    }
-    let files = lake.list().files;
-    let start = Instant::now();
-    let n = lake.receive_with(files, After::Keep).into_iter().filter(Result::is_ok).count();
-    println!("received {n} files of 8 kB in {:?}, packs {:?}", start.elapsed(), lake.stored().len());
-
-    for i in 0..90_000 {
-        File::create(lake.landing().join(format!("{:02}/n{i}.csv", i % 50))).unwrap();
-    }
-    let start = Instant::now();
-    println!("listed {} files in {:?}", lake.list().files.len(), start.elapsed());
 }
