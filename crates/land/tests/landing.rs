@@ -492,6 +492,21 @@ fn another_file_system_is_copied_to_and_archived_to() {
     assert_eq!(lake.list().files, []);
 }
 
+#[test]
+fn a_copied_file_that_is_overwritten_in_the_store_is_seen() {
+    let lake = Lake::new();
+    lake.land("big.bin", vec![9; SMALL_FILE_BYTES as usize]);
+    let received = lake.receive_with(lake.list().files, After::Keep).remove(0).unwrap();
+    let raw = lake.store.folder().join(&place(&received).pack);
+    // The times of some file systems are as coarse as this.
+    let later = SystemTime::now() + Duration::from_secs(2);
+    let mut file = File::options().write(true).open(&raw).unwrap();
+    file.write_all(b"other").unwrap();
+    file.set_modified(later).unwrap();
+    let failure = lake.store.open_verified(place(&received), &received.fingerprint).unwrap_err();
+    assert_eq!(failure.code, Code::RawMissing);
+}
+
 // --- reading back ----------------------------------------------------------
 
 #[test]

@@ -5,12 +5,13 @@
 //! removed here: the ledger has not heard of the file yet.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use lakegate_domain::model::After;
 use lakegate_domain::{Code, DatasetName, Failure};
 
+use super::copy::{Failed, copy};
 use super::pack::PackBuilder;
 use super::{Method, RawPlace, RawStore, SMALL_FILE_BYTES, fingerprint, names};
 use crate::disk::{self, Staged, mtime_ns};
@@ -158,22 +159,33 @@ impl RawStore {
         };
 
         let linked = after != After::Keep && link(&landed, &seen.os_path, staged.part());
-        if !linked {
-            copy(seen, &landed, &File::create_new(staged.part()).map_err(storage)?, &storage)?;
-        }
-        let ours = File::open(staged.part()).map_err(storage)?;
-        // A linked file may never have been synced by whoever wrote it.
-        ours.sync_all().map_err(storage)?;
-        let fingerprint =
-            fingerprint(&ours).map_err(|e| if linked { unreadable(seen, &e) } else { storage(e) })?;
+        let (ours, fingerprint) = if linked {
+            let ours = File::open(staged.part()).map_err(storage)?;
+            // It may never have been synced by whoever wrote it.
+            ours.sync_all().map_err(storage)?;
+            let fingerprint = fingerprint(&ours).map_err(|e| unreadable(seen, &e))?;
+            (ours, fingerprint)
+        } else {
+            let ours = File::create_new(staged.part()).map_err(storage)?;
+            let fingerprint = copy(&landed, &ours).map_err(|failed| match failed {
+                Failed::Reading(e) => unreadable(seen, &e),
+                Failed::Writing(e) => storage(e),
+            })?;
+            (ours, fingerprint)
+        };
         meanwhile();
-        let stored_bytes = ours.metadata().map_err(storage)?.len();
+        let metadata = ours.metadata().map_err(storage)?;
+        let stored_bytes = metadata.len();
         same_as_seen(seen, &landed)?;
         if stored_bytes != seen.size_bytes {
             return Err(changed(seen, stored_bytes));
         }
 
         staged.publish().map_err(storage)?;
+        if !linked {
+            // Nobody else has it open: until its times say otherwise it is what was hashed.
+            self.remember(folder.join(&name), &metadata);
+        }
         let raw = RawPlace { pack: format!("{day}/{name}"), offset: 0, stored_bytes, method: Method::Whole };
         Ok(Received { seen: seen.clone(), fingerprint, raw })
     }
@@ -260,25 +272,6 @@ fn changed(seen: &Seen, size_bytes: u64) -> Failure {
 
 fn unreadable(seen: &Seen, error: &io::Error) -> Failure {
     Failure::new(Code::Unreadable, format!("`{}` cannot be read: {error}", seen.os_path.display()))
-}
-
-/// Copies a large file, by reference where the file system can. The system does
-/// not say which end failed, so that the landed file is read once more: what
-/// cannot be read is that file's trouble and stops no other.
-fn copy(
-    seen: &Seen,
-    landed: &File,
-    ours: &File,
-    storage: &dyn Fn(io::Error) -> Failure,
-) -> Result<(), Failure> {
-    let (mut from, mut to) = (landed, ours);
-    let Err(error) = io::copy(&mut from, &mut to) else { return Ok(()) };
-    let failure = storage(error);
-    if failure.code == Code::DiskFull {
-        return Err(failure);
-    }
-    let read = from.rewind().and_then(|()| io::copy(&mut from, &mut io::sink()));
-    Err(read.map_or_else(|e| unreadable(seen, &e), |_| failure))
 }
 
 /// Gives the opened file a second name; `false` where that cannot be, for
@@ -391,25 +384,6 @@ mod tests {
                 assert_eq!(fs::read_dir(day).unwrap().count(), 0, "{after:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_copy_that_fails_says_which_end_did() {
-        let folder = tempfile::tempdir().unwrap();
-        let seen = landed(folder.path(), "a", b"1234");
-        let part = folder.path().join("part");
-        let storage = |e: io::Error| disk::failure("copy to", &part, &e);
-        let (readable, writable) = (File::open(&seen.os_path).unwrap(), File::create(&part).unwrap());
-        copy(&seen, &readable, &writable, &storage).unwrap();
-        assert_eq!(fs::read(&part).unwrap(), b"1234");
-        // A file that is not open for it cannot be read, and one that is not open
-        // for it cannot be written.
-        let write_only = File::options().write(true).open(&seen.os_path).unwrap();
-        let failure = copy(&seen, &write_only, &writable, &storage).unwrap_err();
-        assert_eq!(failure.code, Code::Unreadable, "{failure}");
-        let read_only = File::open(&part).unwrap();
-        let failure = copy(&seen, &File::open(&seen.os_path).unwrap(), &read_only, &storage).unwrap_err();
-        assert_eq!(failure.code, Code::Storage, "{failure}");
     }
 
     #[test]
