@@ -5,7 +5,8 @@
 //! receipt, and in them
 //! - `<uuid>.zip`, a *pack* of small files: a plain zip that any tool opens, of
 //!   which Lakegate itself needs only the places that the ledger remembers;
-//! - `<uuid>-<name>`, one large file as it landed.
+//! - `<uuid>-<name>`, one large file as it landed, or `<uuid>-<name>.zst`, one of
+//!   text, compressed so that `zstd -d` gives it back.
 //!
 //! The ids are UUIDs of version 7: they sort by time and carry it. What is
 //! written is never changed again. The store does not know which of its packs
@@ -42,6 +43,8 @@ pub enum Method {
     Deflate,
     /// As they are, and the whole of the file.
     Whole,
+    /// As Zstandard frames (RFC 8878), and the whole of the file.
+    Zstd,
 }
 
 impl Method {
@@ -51,12 +54,13 @@ impl Method {
             Method::Stored => "stored",
             Method::Deflate => "deflate",
             Method::Whole => "whole",
+            Method::Zstd => "zstd",
         }
     }
 
     /// The inverse of [`Method::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        [Method::Stored, Method::Deflate, Method::Whole].into_iter().find(|m| m.name() == name)
+        [Method::Stored, Method::Deflate, Method::Whole, Method::Zstd].into_iter().find(|m| m.name() == name)
     }
 }
 
@@ -79,6 +83,8 @@ pub enum RawBytes {
     Bytes(Vec<u8>),
     /// A large file lies here. It is to be read, never changed.
     File(PathBuf),
+    /// A large file lies here as Zstandard frames.
+    Zstd(PathBuf),
 }
 
 impl fmt::Debug for RawBytes {
@@ -87,6 +93,7 @@ impl fmt::Debug for RawBytes {
         match self {
             RawBytes::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             RawBytes::File(path) => write!(f, "File({})", path.display()),
+            RawBytes::Zstd(path) => write!(f, "Zstd({})", path.display()),
         }
     }
 }
@@ -97,14 +104,15 @@ impl RawBytes {
     pub fn fingerprint(&self) -> io::Result<String> {
         match self {
             RawBytes::Bytes(bytes) => Ok(blake3::hash(bytes).to_string()),
-            RawBytes::File(path) => fingerprint(&File::open(path)?),
+            RawBytes::File(path) => fingerprint(File::open(path)?),
+            RawBytes::Zstd(path) => fingerprint(zstd::Decoder::new(File::open(path)?)?),
         }
     }
 }
 
-fn fingerprint(file: &File) -> io::Result<String> {
+fn fingerprint(bytes: impl Read) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file)?;
+    hasher.update_reader(bytes)?;
     Ok(hasher.finalize().to_string())
 }
 
@@ -161,13 +169,13 @@ impl RawStore {
         let path = self.locate(&place.pack)?;
         let damaged = |why: &dyn std::fmt::Display| raw_failure(&path, why);
         match place.method {
-            Method::Whole => {
+            Method::Whole | Method::Zstd => {
                 let metadata = fs::metadata(&path).map_err(|e| damaged(&e))?;
                 if metadata.len() != place.stored_bytes {
                     let (now, then) = (metadata.len(), place.stored_bytes);
                     return Err(damaged(&format_args!("it has {now} bytes where {then} were received")));
                 }
-                Ok(RawBytes::File(path))
+                Ok(if place.method == Method::Zstd { RawBytes::Zstd(path) } else { RawBytes::File(path) })
             }
             Method::Stored | Method::Deflate => {
                 let stored = read_at(&path, place.offset, place.stored_bytes).map_err(|e| damaged(&e))?;
@@ -189,7 +197,7 @@ impl RawStore {
     pub fn open_verified(&self, place: &RawPlace, fingerprint: &str) -> Result<RawBytes, Failure> {
         let raw = self.open_raw(place)?;
         let path = self.locate(&place.pack)?;
-        if place.method == Method::Whole && self.is_as_hashed(&path) {
+        if matches!(raw, RawBytes::File(_) | RawBytes::Zstd(_)) && self.is_as_hashed(&path) {
             return Ok(raw);
         }
         let found = raw.fingerprint().map_err(|e| raw_failure(&path, &e))?;
