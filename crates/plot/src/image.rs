@@ -1,5 +1,7 @@
 //! A variable over time and a second coordinate, as a field of colours.
 
+use std::ops::Range;
+
 use crate::axis::{self, Area, Numbers, PAD, TIME_AXIS, Times};
 use crate::cells::Cells;
 use crate::colour::{self, Colour, mapped};
@@ -251,24 +253,49 @@ impl<'a> Field<'a> {
             let share = f64::from(y) / f64::from(height);
             lo * (1.0 - share) + hi * share
         };
+        let colour = |value: f64| mapped(colours.map_or(0.0, |c| c.share(value)));
         let mut pixels = Vec::with_capacity((width * height) as usize);
+        let (mut line, mut line_of) = (Vec::new(), None);
         for y in 0..height {
             let from_lo = if levels.down { y } else { height - 1 - y };
             let rows = self.levels.shown(row_edge(from_lo), row_edge(from_lo + 1));
-            for (x, columns) in columns.iter().enumerate() {
-                let cells = columns.clone().flat_map(|t| rows.clone().map(move |l| (t, l)));
-                let cells = cells.map(|(t, l)| {
-                    let place = self.times.order[t] * self.image.levels.len() + self.levels.order[l];
-                    (self.image.values[place], self.image.mark(place))
-                });
-                pixels.push(match shown(cells) {
-                    Shown::Nothing => colour::PAPER,
-                    Shown::Missing => hatched(x as u32, y),
-                    Shown::Value(value) => mapped(colours.map_or(0.0, |c| c.share(value))),
-                });
+            // A cell is mostly several pixels high.
+            if line_of.as_ref() != Some(&rows) {
+                line = columns.iter().map(|columns| self.shown(columns, &rows)).collect();
+                line_of = Some(rows);
             }
+            pixels.extend((0..).zip(&line).map(|(x, shown)| match shown {
+                Shown::Nothing => colour::PAPER,
+                Shown::Missing => hatched(x, y),
+                Shown::Value(value) => colour(*value),
+            }));
         }
         pixels
+    }
+
+    /// What the cells under one pixel come to: the mean of those that are not
+    /// flagged bad, else of the bad ones.
+    fn shown(&self, columns: &Range<usize>, rows: &Range<usize>) -> Shown {
+        let cells = || {
+            let places = columns.clone().flat_map(|t| rows.clone().map(move |l| (t, l)));
+            places.map(|(t, l)| self.times.order[t] * self.image.levels.len() + self.levels.order[l])
+        };
+        let mean = |bad: bool| {
+            let kept = || {
+                cells()
+                    .filter(|place| (self.image.mark(*place) == Mark::Bad) == bad)
+                    .map(|place| self.image.values[place])
+                    .filter(|value| !value.is_nan())
+            };
+            let n = kept().count() as f64;
+            // Divided first: the sum of great numbers may be more than there are.
+            (n > 0.0).then(|| kept().map(|v| v.clamp(f64::MIN, f64::MAX) / n).sum::<f64>())
+        };
+        match mean(false).or_else(|| mean(true)) {
+            Some(value) => Shown::Value(value),
+            None if cells().next().is_some() => Shown::Missing,
+            None => Shown::Nothing,
+        }
     }
 
     fn marks(&self, area: &Area, times: &Times, levels: &Numbers) -> Marks {
@@ -291,21 +318,4 @@ enum Shown {
     Nothing,
     Missing,
     Value(f64),
-}
-
-/// What the cells under one pixel come to: the mean of those that are not
-/// flagged bad, else of the bad ones.
-fn shown(cells: impl Iterator<Item = (f64, Mark)> + Clone) -> Shown {
-    let present = || cells.clone().filter(|(v, _)| !v.is_nan());
-    let mean = |bad: bool| {
-        let kept = || present().filter(|(_, m)| (*m == Mark::Bad) == bad).map(|(v, _)| v);
-        let n = kept().count() as f64;
-        // Divided first: the sum of great numbers may be more than there are.
-        (n > 0.0).then(|| kept().map(|v| v.clamp(f64::MIN, f64::MAX) / n).sum::<f64>())
-    };
-    match mean(false).or_else(|| mean(true)) {
-        Some(value) => Shown::Value(value),
-        None if cells.clone().next().is_some() => Shown::Missing,
-        None => Shown::Nothing,
-    }
 }
