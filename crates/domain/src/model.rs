@@ -19,6 +19,10 @@ use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
 use crate::units::Conversion;
 
+mod quality;
+
+pub use quality::{Assessment, Flags, Level, Order, Quality, QualityCheck, Range, Then, Thresholds, qc_name};
+
 /// A whole lake, compiled.
 #[derive(Debug)]
 pub struct Lake {
@@ -486,6 +490,10 @@ pub struct Table {
     pub sort_by: Vec<String>,
     pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
+    /// Columns that say where a value belongs. The first is the one of the rows.
+    pub coordinates: Vec<String>,
+    /// In the order in which they are done, before `expect`.
+    pub quality: Vec<Quality>,
     pub expect: Vec<Expectation>,
     /// How its rows are written to files for others.
     pub export: Option<Export>,
@@ -508,7 +516,15 @@ pub struct Column {
     pub conversion: Option<Conversion>,
     pub default: Option<Scalar>,
     pub description: Option<String>,
-    pub valid_range: Option<(f64, f64)>,
+    pub valid_range: Option<Range>,
+    pub fail_range: Option<Range>,
+    pub warn_range: Option<Range>,
+    pub valid_delta: Option<f64>,
+    pub fail_delta: Option<f64>,
+    pub warn_delta: Option<f64>,
+    pub valid_std: Option<f64>,
+    pub fail_std: Option<f64>,
+    pub warn_std: Option<f64>,
     /// More metadata kept with the column, such as `standard_name`.
     pub attributes: IndexMap<String, Attribute>,
 }
@@ -527,6 +543,14 @@ impl Column {
             default: None,
             description: None,
             valid_range: None,
+            fail_range: None,
+            warn_range: None,
+            valid_delta: None,
+            fail_delta: None,
+            warn_delta: None,
+            valid_std: None,
+            fail_std: None,
+            warn_std: None,
             attributes: IndexMap::new(),
         }
     }

@@ -9,9 +9,10 @@ use serde::Serialize;
 use sqlx::Row as _;
 
 use crate::bulk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::intern::{self, Tables, parse_table};
 use crate::lanes::parse_groups;
+use crate::outcomes::ExpectationResult;
 use crate::sqlite::{Connection, Row};
 use crate::store::{Millis, Store, signed, unsigned};
 
@@ -318,6 +319,31 @@ impl Store {
         )
         .await?;
         Ok(tx.commit().await?)
+    }
+
+    /// What checks found in some files' rows of a table.
+    pub async fn findings_of(&self, table: &TableName, files: &[FileId]) -> Result<Vec<ExpectationResult>> {
+        let mut tx = self.read().await?;
+        let rows = bulk::fetch(
+            &mut tx,
+            "with v (file_id) as (values $rows) select x.file_id, x.expectations from v \
+             join file_details x on x.file_id = v.file_id where x.expectations <> '[]'",
+            1,
+            files,
+            |b, file_id| {
+                b.put(file_id.0);
+            },
+        )
+        .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            let file_id: i64 = row.try_get(0)?;
+            let results: Vec<ExpectationResult> = serde_json::from_str(row.try_get(1)?).map_err(|e| {
+                Error::corrupt(format!("the expectations of f{file_id} are not readable ({e})"))
+            })?;
+            found.extend(results.into_iter().filter(|r| r.table == *table));
+        }
+        Ok(found)
     }
 
     /// Exports that could not be made, by table and part.

@@ -39,13 +39,13 @@ pub enum Value {
 }
 
 impl Value {
-    /// A number as one value of a type; `None` where the type does not hold it.
-    pub fn number(storage: Storage, number: f64) -> Option<Self> {
+    /// Numbers as values of a type; `None` where it does not hold one of them.
+    pub fn numbers(storage: Storage, numbers: &[f64]) -> Option<Self> {
         macro_rules! whole {
             ($variant:ident, $int:ty) => {{
-                let fits =
-                    number.fract() == 0.0 && number >= <$int>::MIN as f64 && number <= <$int>::MAX as f64;
-                fits.then(|| Value::$variant(vec![number as $int]))
+                let fits = |n: f64| n.fract() == 0.0 && n >= <$int>::MIN as f64 && n <= <$int>::MAX as f64;
+                let all = numbers.iter().map(|n| fits(*n).then_some(*n as $int)).collect::<Option<_>>();
+                all.map(Value::$variant)
             }};
         }
         match storage {
@@ -58,10 +58,10 @@ impl Value {
             Storage::Int64 => whole!(Int64, i64),
             Storage::UInt64 => whole!(UInt64, u64),
             Storage::Float => {
-                let narrow = number as f32;
-                (narrow.is_finite() || !number.is_finite()).then(|| Value::Float(vec![narrow]))
+                let narrow = |n: f64| Some(n as f32).filter(|f| f.is_finite() || !n.is_finite());
+                numbers.iter().map(|n| narrow(*n)).collect::<Option<_>>().map(Value::Float)
             }
-            Storage::Double => Some(Value::Double(vec![number])),
+            Storage::Double => Some(Value::Double(numbers.to_vec())),
             Storage::String | Storage::Char(_) => None,
         }
     }

@@ -7,6 +7,7 @@ mod expect;
 mod export;
 mod feed;
 mod publish;
+mod quality;
 mod read;
 mod tables;
 mod watch;

@@ -8,6 +8,7 @@ mod expect;
 mod export;
 mod feed;
 mod lake;
+mod quality;
 mod read;
 mod table;
 
@@ -16,6 +17,7 @@ pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use export::{ExportKeys, VariableKeys};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
+pub use quality::{CheckedColumns, QualityKeys};
 pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,
