@@ -141,7 +141,8 @@ fn every_check_of_true_false_and_null() {
         &[0, 1, 0, 0, 1, 0],
         &[0, 1, 0, 1, 1, 0],
     );
-    let column = Column { valid_range: Some(Range { min: Some(0.0), max: Some(10.0) }), ..Column::named("v") };
+    let column =
+        Column { valid_range: Some(Range { min: Some(0.0), max: Some(10.0) }), ..Column::named("v") };
     assert_eq!(verdicts(Check::InValidRange, three(), &[column]), (vec![0, 1, 0], vec![0, 1, 1]));
 }
 
