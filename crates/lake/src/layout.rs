@@ -136,7 +136,7 @@ pub fn with_flags(schema: &SchemaRef, flags: &IndexMap<String, Flags>) -> Schema
         let data_type = quality::flags_type(field.data_type());
         let name = field.metadata().get("long_name").unwrap_or(field.name());
         let mut metadata = HashMap::from([
-            (COMMENT.to_string(), format!("flags of {}: 0 is good", field.name())),
+            (COMMENT.to_string(), explained(field.name(), flags)),
             ("standard_name".to_string(), "quality_flag".to_string()),
             ("long_name".to_string(), format!("Quality check results on field: {name}")),
             (FLAGS_OF.to_string(), field.name().clone()),
@@ -149,6 +149,13 @@ pub fn with_flags(schema: &SchemaRef, flags: &IndexMap<String, Flags>) -> Schema
     };
     let fields = schema.fields().iter().flat_map(|f| [Some(f.clone()), of(f)]).flatten();
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Flags for people: `flags of sst: 1 = Value is missing (bad)`.
+fn explained(column: &str, flags: &Flags) -> String {
+    let bits = flags.masks.iter().zip(&flags.meanings).zip(&flags.assessments);
+    let said: Vec<String> = bits.map(|((mask, m), a)| format!("{mask} = {m} ({})", a.word())).collect();
+    format!("flags of {column}: {}", said.join("; "))
 }
 
 /// A stored column, with what its flags mean in `wanted` where it holds flags.

@@ -49,6 +49,10 @@ fn outside_ellipsoid(values: &[f64], found: &mut [bool]) {
     let a = (c2 * along - s2 * across) / determinant;
     let b = (c2 * across - s2 * along) / determinant;
     let c = (threshold * deviation(&du)).powi(2);
+    if along == 0.0 || across == 0.0 || c == 0.0 {
+        // A series that is flat, too short or too even has no ellipsoid, and no spikes.
+        return;
+    }
     for (i, found) in found.iter_mut().enumerate() {
         let distance = u[i] * u[i] + du[i] * du[i] + d2u[i] * d2u[i];
         let (sin_theta, cos_theta) = du[i].atan2(u[i]).sin_cos();
@@ -57,7 +61,6 @@ fn outside_ellipsoid(values: &[f64], found: &mut [bool]) {
             / ((sin_phi * cos_theta * cos + cos_phi * sin).powi(2) / a
                 + (sin_phi * cos_theta * sin - cos_phi * cos).powi(2) / b
                 + (sin_phi * sin_theta).powi(2) / c);
-        // A flat series has no ellipsoid: the comparison with NaN is false.
         *found = distance > on_ellipsoid;
     }
 }

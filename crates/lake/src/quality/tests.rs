@@ -519,6 +519,9 @@ fn spikes_are_those_that_mhkit_finds() {
     assert_eq!(found(1000), around);
     // More than one block, and a last one that overlaps the one before.
     assert_eq!(found(12_000), around);
+    assert_eq!(found(5), [2, 3, 4]);
+    assert_eq!(found(11), [2, 3, 6, 7]);
+    // Second differences take five values; mhkit calls all values of fewer spikes.
     for n in 0..5 {
         assert_eq!(found(n), Vec::<usize>::new());
     }
