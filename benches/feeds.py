@@ -55,7 +55,7 @@ def run(lakegate: Lakegate, work: Path, size: float) -> dict:
         f"from system.polls where {after}"
     )
     polls = json.loads(measure.child([*command, "sql", sql, "--format", "json"]).out)[0]
-    counts = json.loads(measure.child([*command, "sql", "select count(*) as n from system.parked", "--format", "json"]).out)
+    counts = json.loads(measure.child([*command, "sql", "select count(*) as n from system.files where state = 'parked'", "--format", "json"]).out)
     shutil.rmtree(folder, ignore_errors=True)
     return {
         "n_feeds": n_feeds,

@@ -12,11 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::dedupe::Dedupe;
 use crate::exchange::Rule;
+use crate::export::Export;
 use crate::feed::{Feed, Feeds, Template};
 use crate::health::Rules;
 use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
 use crate::units::Conversion;
+
+mod quality;
+
+pub use quality::{Assessment, Flags, Level, Order, Quality, QualityCheck, Range, Then, Thresholds, qc_name};
 
 /// A whole lake, compiled.
 #[derive(Debug)]
@@ -501,7 +506,13 @@ pub struct Table {
     pub sort_by: Vec<String>,
     pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
+    /// Columns that say where a value belongs. The first is the one of the rows.
+    pub coordinates: Vec<String>,
+    /// In the order in which they are done, before `expect`.
+    pub quality: Vec<Quality>,
     pub expect: Vec<Expectation>,
+    /// How its rows are written to files for others.
+    pub export: Option<Export>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -521,9 +532,17 @@ pub struct Column {
     pub conversion: Option<Conversion>,
     pub default: Option<Scalar>,
     pub description: Option<String>,
-    pub valid_range: Option<(f64, f64)>,
+    pub valid_range: Option<Range>,
+    pub fail_range: Option<Range>,
+    pub warn_range: Option<Range>,
+    pub valid_delta: Option<f64>,
+    pub fail_delta: Option<f64>,
+    pub warn_delta: Option<f64>,
+    pub valid_std: Option<f64>,
+    pub fail_std: Option<f64>,
+    pub warn_std: Option<f64>,
     /// More metadata kept with the column, such as `standard_name`.
-    pub attributes: IndexMap<String, String>,
+    pub attributes: IndexMap<String, Attribute>,
 }
 
 impl Column {
@@ -540,6 +559,14 @@ impl Column {
             default: None,
             description: None,
             valid_range: None,
+            fail_range: None,
+            warn_range: None,
+            valid_delta: None,
+            fail_delta: None,
+            warn_delta: None,
+            valid_std: None,
+            fail_std: None,
+            warn_std: None,
             attributes: IndexMap::new(),
         }
     }
@@ -638,6 +665,28 @@ impl std::fmt::Display for Scalar {
             Scalar::Int(v) => write!(f, "{v}"),
             Scalar::Float(v) => write!(f, "{v}"),
             Scalar::Text(v) => f.write_str(v),
+        }
+    }
+}
+
+/// What is said of a column or an exported file, with its type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attribute {
+    Text(String),
+    Texts(Vec<String>),
+    Ints(Vec<i64>),
+    Floats(Vec<f64>),
+}
+
+/// As metadata that is text shows it: values between commas, texts as JSON.
+impl std::fmt::Display for Attribute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed = |values: Vec<String>| values.join(",");
+        match self {
+            Attribute::Text(text) => f.write_str(text),
+            Attribute::Texts(texts) => f.write_str(&serde_json::Value::from(texts.as_slice()).to_string()),
+            Attribute::Ints(v) => f.write_str(&listed(v.iter().map(i64::to_string).collect())),
+            Attribute::Floats(v) => f.write_str(&listed(v.iter().map(f64::to_string).collect())),
         }
     }
 }

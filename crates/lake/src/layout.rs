@@ -7,14 +7,20 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::{
-    DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit as ArrowTimeUnit,
+    DataType, Date32Type, Field, FieldRef, Int64Type, Schema, SchemaRef, TimeUnit as ArrowTimeUnit,
     TimestampMicrosecondType,
 };
+use indexmap::IndexMap;
 use lakegate_domain::Code;
-use lakegate_domain::model::{Column, Evolve, Kind, PartitionBy, TimeUnit};
+use lakegate_domain::model::{
+    Column, Evolve, Flags, Kind, Level, PartitionBy, Range, Thresholds, TimeUnit, qc_name,
+};
 use lakegate_format::conform::{Plan, RESCUED, Target, data_type};
+use lakegate_format::netcdf::stated::Stated;
 
-use crate::{Error, Result};
+use serde_json::json;
+
+use crate::{Error, Result, quality};
 
 /// The landed file that a row came from.
 pub const FILE_ID: &str = "_file_id";
@@ -26,13 +32,19 @@ pub const LOADED_AT: &str = "_loaded_at";
 pub const FLAGS: &str = "_flags";
 
 /// Column metadata: the input column that it is made from.
-const FROM: &str = "lakegate.from";
+pub(crate) const FROM: &str = "lakegate.from";
 /// Column metadata: the type was inferred, not declared.
 const INFERRED: &str = "lakegate.inferred";
 /// Column metadata: what a partition column is made from, such as `day(at)`.
 const PARTITION: &str = "lakegate.partition";
 /// Column metadata: the text is JSON.
 const JSON: &str = "lakegate.json";
+/// Column metadata: it holds the flags of this column.
+const FLAGS_OF: &str = "lakegate.flags_of";
+/// Column metadata of flags, in the words of the CF conventions, as JSON lists.
+const FLAG_MASKS: &str = "flag_masks";
+const FLAG_MEANINGS: &str = "flag_meanings";
+const FLAG_ASSESSMENTS: &str = "flag_assessments";
 /// Column metadata that every engine shows as the column's comment.
 const COMMENT: &str = "comment";
 
@@ -115,6 +127,69 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// The schema with a column of flags behind each column that has some.
+pub fn with_flags(schema: &SchemaRef, flags: &IndexMap<String, Flags>) -> SchemaRef {
+    if flags.is_empty() {
+        return schema.clone();
+    }
+    let of = |field: &FieldRef| {
+        let flags = flags.get(field.name())?;
+        let data_type = quality::flags_type(field.data_type());
+        let name = field.metadata().get("long_name").unwrap_or(field.name());
+        let mut metadata = HashMap::from([
+            (COMMENT.to_string(), explained(field.name(), flags)),
+            ("standard_name".to_string(), "quality_flag".to_string()),
+            ("long_name".to_string(), format!("Quality check results on field: {name}")),
+            (FLAGS_OF.to_string(), field.name().clone()),
+        ]);
+        let assessments: Vec<&str> = flags.assessments.iter().map(|a| a.word()).collect();
+        metadata.insert(FLAG_MASKS.into(), json!(flags.masks).to_string());
+        metadata.insert(FLAG_MEANINGS.into(), json!(flags.meanings).to_string());
+        metadata.insert(FLAG_ASSESSMENTS.into(), json!(assessments).to_string());
+        Some(Arc::new(Field::new(qc_name(field.name()), data_type, true).with_metadata(metadata)))
+    };
+    let fields = schema.fields().iter().flat_map(|f| [Some(f.clone()), of(f)]).flatten();
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Flags for people: `flags of sst: 1 = Value is missing (bad)`.
+fn explained(column: &str, flags: &Flags) -> String {
+    let bits = flags.masks.iter().zip(&flags.meanings).zip(&flags.assessments);
+    let said: Vec<String> = bits.map(|((mask, m), a)| format!("{mask} = {m} ({})", a.word())).collect();
+    format!("flags of {column}: {}", said.join("; "))
+}
+
+/// A stored column, with what its flags mean in `wanted` where it holds flags.
+pub fn with_flags_of(stored: &FieldRef, wanted: &Schema) -> FieldRef {
+    let Ok(field) = wanted.field_with_name(stored.name()) else { return stored.clone() };
+    if !field.metadata().contains_key(FLAGS_OF) {
+        return stored.clone();
+    }
+    let mut metadata = stored.metadata().clone();
+    metadata.extend(field.metadata().iter().map(|(k, v)| (k.clone(), v.clone())));
+    if metadata == *stored.metadata() {
+        return stored.clone();
+    }
+    Arc::new(stored.as_ref().clone().with_metadata(metadata))
+}
+
+/// A column of flags that the stored table has with another type, as a sentence:
+/// it came from files before.
+pub fn changed_flags(stored: &Schema, flags: &IndexMap<String, Flags>) -> Option<String> {
+    flags.keys().find_map(|column| {
+        let wanted = quality::flags_type(stored.field_with_name(column).ok()?.data_type());
+        let name = qc_name(column);
+        let found = stored.field_with_name(&name).ok()?.data_type();
+        (!found.equals_datatype(&wanted)).then(|| {
+            format!(
+                "`{name}` is to hold the flags of `{column}`, as {}, and the table has {}",
+                type_name(&wanted, None),
+                type_name(found, None)
+            )
+        })
+    })
+}
+
 /// The column that a partition is made from.
 fn source(by: &PartitionBy) -> &str {
     match by {
@@ -155,8 +230,9 @@ fn commented(field: Field, comment: &str) -> Field {
 }
 
 fn field(t: &Target) -> Field {
-    let mut metadata: HashMap<String, String> =
-        t.spec.attributes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut metadata = HashMap::new();
+    t.stated.put(&mut metadata);
+    metadata.extend(t.spec.attributes.iter().map(|(k, v)| (k.clone(), v.to_string())));
     if let Some(from) = &t.spec.from {
         metadata.insert(FROM.into(), from.clone());
     }
@@ -169,16 +245,34 @@ fn field(t: &Target) -> Field {
     if let Some(unit) = &t.spec.unit {
         metadata.insert("unit".into(), unit.clone());
     }
-    match (&t.spec.description, &t.spec.unit) {
+    match (t.spec.description.clone().or_else(|| t.stated.description()), &t.spec.unit) {
         (Some(d), Some(u)) => metadata.insert(COMMENT.into(), format!("{d} [{u}]")),
-        (Some(d), None) => metadata.insert(COMMENT.into(), d.clone()),
+        (Some(d), None) => metadata.insert(COMMENT.into(), d),
         (None, Some(u)) => metadata.insert(COMMENT.into(), format!("[{u}]")),
         (None, None) => None,
     };
-    if let Some((low, high)) = t.spec.valid_range {
-        metadata.insert("valid_range".into(), format!("{low},{high}"));
-    }
+    metadata.extend(thresholds(&t.spec));
     Field::new(&t.spec.name, t.data_type.clone(), true).with_metadata(metadata)
+}
+
+/// What a column declares for checks, as metadata: `valid_range` as `850,1100`,
+/// with nothing for an open side, `fail_delta` as `3`.
+fn thresholds(spec: &Column) -> impl Iterator<Item = (String, String)> {
+    [Level::Valid, Level::Fail, Level::Warn].into_iter().flat_map(|level| {
+        let Thresholds { range, delta, std } = spec.thresholds(level);
+        let side = |bound: Option<f64>| bound.map_or(String::new(), |v| v.to_string());
+        let entries = [
+            ("range", range.map(|Range { min, max }| format!("{},{}", side(min), side(max)))),
+            ("delta", delta.map(|v| v.to_string())),
+            ("std", std.map(|v| v.to_string())),
+        ];
+        entries.into_iter().filter_map(move |(key, v)| Some((format!("{}_{key}", level.name()), v?)))
+    })
+}
+
+/// Whether a column is made from another to lay the table out.
+pub(crate) fn is_partition(field: &Field) -> bool {
+    field.metadata().contains_key(PARTITION)
 }
 
 /// Whether a column is one that the lake adds to every table.
@@ -197,7 +291,7 @@ pub fn plan_of(
 ) -> Plan {
     let mut targets = Vec::new();
     for f in stored.fields() {
-        if is_extra(f.name()) || f.metadata().contains_key(PARTITION) {
+        if is_extra(f.name()) || is_partition(f) {
             continue;
         }
         let inferred = f.metadata().get(INFERRED).is_some_and(|v| v == "true");
@@ -211,7 +305,8 @@ pub fn plan_of(
         if spec.unit.is_none() {
             spec.unit = f.metadata().get("unit").cloned();
         }
-        targets.push(Target { spec, data_type: f.data_type().clone(), declared: !inferred });
+        let stated = Stated::of(f.metadata()).unwrap_or_default();
+        targets.push(Target { spec, data_type: f.data_type().clone(), declared: !inferred, stated });
     }
     for c in declared {
         if let Some(kind) = c.kind

@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use crate::bulk;
 use crate::error::{Error, Result};
+use crate::exports;
 use crate::intern::Tables;
 use crate::lanes::{held, replaced_files};
 use crate::originals;
@@ -46,7 +47,7 @@ pub struct TableRows {
     pub n_duplicate: u64,
 }
 
-/// What one expectation said of one file.
+/// What one expectation, or one quality check of a column, said of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectationResult {
     pub table: TableName,
@@ -56,6 +57,12 @@ pub struct ExpectationResult {
     pub n_failed: u64,
     /// Numbers, in the file, of the first rows that failed.
     pub first_rows: Vec<u64>,
+    /// By value of `first_rows`, the row's first coordinate and the value that
+    /// failed, of a quality check; empty of an expectation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_times: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_values: Vec<String>,
     /// One failing value, for people.
     pub sample: Option<String>,
 }
@@ -367,6 +374,8 @@ async fn mark_replaced(conn: &mut Connection, replacing: &[FileId], now: Millis)
         },
     )
     .await?;
+    let files: Vec<FileId> = pairs.iter().map(|(file, _)| *file).collect();
+    exports::due(conn, &files).await?;
     let gone: Vec<i64> = pairs.iter().map(|(file, _)| file.0).collect();
     originals::succeed(conn, &gone, now).await
 }
@@ -436,6 +445,8 @@ pub(crate) async fn store_details(
         },
     )
     .await?;
+    let files: Vec<FileId> = outcomes.iter().map(|(outcome, _)| outcome.file_id).collect();
+    exports::due(conn, &files).await?;
     let detailed: Vec<&Outcome> = outcomes
         .iter()
         .map(|(outcome, _)| *outcome)

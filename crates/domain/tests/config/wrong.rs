@@ -113,6 +113,16 @@ fn expectations() {
 }
 
 #[test]
+fn quality() {
+    check("quality.txt");
+}
+
+#[test]
 fn published() {
     check("published.txt");
+}
+
+#[test]
+fn export() {
+    check("export.txt");
 }

@@ -5,21 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
-use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use lakegate_domain::model::{
+    Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table, qc_name,
+};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
+use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
 use lakegate_lake::files::widen;
 use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
+use lakegate_lake::quality::Stage;
 use lakegate_lake::sink::SinkOptions;
 
 use super::dedupe::Dedupers;
 use super::fold::compile_transform;
 use super::parse::{Parsed, Rows};
+use super::quality;
 use lakegate_format::text::Notation;
 
 /// Rows per chunk that inference looks at.
@@ -37,6 +42,7 @@ pub struct TableState {
     /// As the table is laid out; only a replay brings today's configuration.
     pub partition_by: Vec<PartitionBy>,
     pub extras: Extras,
+    pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// Whether the plan differs from the stored schema.
     pub grown: bool,
@@ -81,6 +87,7 @@ pub struct TableView {
     pub config: Table,
     pub plan: Plan,
     pub partition_by: Vec<PartitionBy>,
+    pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
@@ -237,8 +244,11 @@ impl Tables {
         let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
-        let changed_type = stored.as_ref().and_then(|s| layout::changed_type(s, &config.columns));
-        let plan = match &stored {
+        let flags = config.flags();
+        let changed_type = stored.as_ref().and_then(|s| {
+            layout::changed_type(s, &config.columns).or_else(|| layout::changed_flags(s, &flags))
+        });
+        let mut plan = match &stored {
             Some(stored) => {
                 layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
             }
@@ -253,6 +263,8 @@ impl Tables {
                 nulls,
             },
         };
+        // Flags are made, not read.
+        plan.targets.retain(|t| !flags.keys().any(|column| qc_name(column) == t.spec.name));
         let partition_by = match &stored {
             Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
             None => config.partition_by.clone(),
@@ -265,12 +277,13 @@ impl Tables {
         };
         let grown = match &stored {
             Some(s) => {
-                let wanted = layout::schema(&plan, &partition_by, extras)?;
+                let wanted = layout::with_flags(&layout::schema(&plan, &partition_by, extras)?, &flags);
                 wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
             }
             None => true,
         };
         let mut state = TableState {
+            quality: quality::none(plan.schema())?,
             checks: Arc::new(Checks::compile(&[], &[], plan.schema()).await?),
             config,
             log,
@@ -377,6 +390,7 @@ impl Tables {
         let before = state.plan.targets.len();
         state.add_columns(&parts, output.as_ref(), fresh);
         conform::check_names(&state.plan).map_err(Failure::from)?;
+        quality::check_names(&state.plan, &state.config)?;
         // A partition column that no file has, or a type that has no place in a
         // table, is this file's failure, here, and not the commit's.
         let schema = state.schema()?;
@@ -415,6 +429,7 @@ impl Tables {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
                             partition_by: s.partition_by.clone(),
+                            quality: s.quality.clone(),
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
                             stay_int: s.stay_int.clone(),
@@ -461,10 +476,17 @@ fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failur
     ))
 }
 
+/// What files state of a column; of bounds nothing where its unit is another.
+fn stated_of(stated: &HashMap<String, Stated>, spec: &Column) -> Stated {
+    let of = stated.get(spec.source()).cloned().unwrap_or_default();
+    if spec.conversion.is_some() { of.without_bounds() } else { of }
+}
+
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
-        Ok(layout::schema(&self.plan, &self.partition_by, self.extras)?)
+        let schema = layout::schema(&self.plan, &self.partition_by, self.extras)?;
+        Ok(layout::with_flags(&schema, &self.config.flags()))
     }
 
     /// What to say where the table is laid out otherwise than is declared now.
@@ -492,7 +514,9 @@ impl TableState {
 
     async fn compile_checks(&mut self) -> Result<(), Failure> {
         let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
-        self.checks = Arc::new(Checks::compile(&self.config.expect, &columns, self.plan.schema()).await?);
+        let Table { quality, coordinates, expect, .. } = &self.config;
+        self.quality = Arc::new(Stage::compile(quality, &columns, coordinates, self.plan.schema())?);
+        self.checks = Arc::new(Checks::compile(expect, &columns, self.quality.output().clone()).await?);
         Ok(())
     }
 
@@ -542,8 +566,16 @@ impl TableState {
         let mut seen: HashMap<String, Seen> = HashMap::new();
         let mut typed: HashMap<String, DataType> = HashMap::new();
         let mut units: HashMap<String, String> = HashMap::new();
+        let mut stated: HashMap<String, Stated> = HashMap::new();
+        let mut note = |schema: &SchemaRef| {
+            let of = |f: &FieldRef| Some((f.name().clone(), Stated::of(f.metadata())?));
+            stated.extend(schema.fields().iter().filter_map(of));
+        };
         for part in parts {
             units.extend(part.stream.units.iter().cloned());
+            if let (None, Rows::Typed(batch)) = (output, &part.rows) {
+                note(batch.schema_ref());
+            }
             // Behind a transform the file's own columns say nothing of the table's.
             if output.is_some() {
                 continue;
@@ -567,8 +599,14 @@ impl TableState {
                 }
             }
         }
-        for target in self.plan.targets.iter_mut().filter(|t| t.spec.unit.is_none()) {
-            target.spec.unit = units.get(target.spec.source()).cloned();
+        output.into_iter().for_each(note);
+        for target in &mut self.plan.targets {
+            if target.spec.unit.is_none() {
+                target.spec.unit = units.get(target.spec.source()).cloned();
+            }
+            if target.stated == Stated::default() {
+                target.stated = stated_of(&stated, &target.spec);
+            }
         }
         for f in output.into_iter().flat_map(|s| s.fields()) {
             typed.insert(f.name().clone(), delta_type(f.data_type()));
@@ -613,6 +651,7 @@ impl TableState {
             if target.spec.unit.is_none() {
                 target.spec.unit = units.get(&name).cloned();
             }
+            target.stated = stated_of(&stated, &target.spec);
             self.plan.targets.push(target);
         }
     }

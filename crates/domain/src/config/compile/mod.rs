@@ -4,8 +4,10 @@
 mod columns;
 mod dataset;
 mod expect;
+mod export;
 mod feed;
 mod publish;
+mod quality;
 mod read;
 mod tables;
 mod watch;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
-use super::{expect, meant};
+use super::{expect, export, meant, quality};
 use crate::config::decode::Named;
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
@@ -59,6 +59,9 @@ impl Context<'_> {
         if table.transform.is_none() {
             table.columns = with_preset(self.preset(Some(stream)), table.columns);
         }
+        if table.coordinates.is_empty() {
+            table.coordinates = quality::default_coordinates(&table.columns);
+        }
         table
     }
 }
@@ -86,7 +89,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform` and `expect` into the tables",
+                "put `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `coordinates`, `quality`, `expect` and `export` into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
@@ -267,12 +270,16 @@ fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut R
     let evolve = keys.evolve.get().copied().unwrap_or(Evolve::Add);
     let names = Names {
         columns: &columns,
+        written: keys.columns.get(),
         // Only then is every column known before a file is seen.
         closed: evolve == Evolve::Fixed && !columns.is_empty() && context.groups.is_some(),
         context,
     };
     let partition_by = partition_by(keys, &names, report);
     let sort_by = sort_by(keys, &names, report);
+    let coordinates = quality::coordinates(&keys.coordinates, &names, report);
+    let quality =
+        keys.quality.get().map_or(Vec::new(), |list| quality::compile(list, &coordinates, &names, report));
     let expect = keys.expect.get().map_or(Vec::new(), |list| expect::compile(&list.items, &names, report));
     Table {
         from: from.map(str::to_string),
@@ -282,6 +289,9 @@ fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut R
         sort_by,
         dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
+        export: export::compile(&keys.export, &names, &coordinates, &quality, report),
+        coordinates,
+        quality,
         expect,
         columns,
     }
@@ -334,6 +344,7 @@ fn transform(keys: &TableRest, report: &mut Reporter) -> Option<String> {
 /// The columns that a table's keys may name.
 pub(super) struct Names<'a> {
     pub columns: &'a [Column],
+    written: Option<&'a Named<ColumnDecl>>,
     closed: bool,
     context: &'a Context<'a>,
 }
@@ -341,6 +352,12 @@ pub(super) struct Names<'a> {
 impl Names<'_> {
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Where a column is declared; nowhere where a preset does it.
+    pub(super) fn span_of(&self, name: &str) -> Span {
+        let mut entries = self.written.into_iter().flat_map(|Named(entries)| entries);
+        entries.find(|(key, _)| key.text == name).map_or(Span::default(), |(key, _)| key.span)
     }
 
     /// Reports a data column that the table cannot have.
@@ -353,6 +370,22 @@ impl Names<'_> {
             let help = meant(name, known, "declare it under `columns`");
             report.error(span, format!("the table has no column `{name}`"), help);
         }
+    }
+
+    /// Whether every column is known before a file is seen.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn has_provenance(&self) -> bool {
+        self.context.provenance
+    }
+
+    /// What a landed file's name says: groups of `match`, and values of its
+    /// site; `None` where `match` is wrong.
+    pub(super) fn of_file(&self) -> Option<Vec<String>> {
+        let groups = self.context.groups?.iter().filter(|g| *g != TABLE_GROUP);
+        Some(groups.chain(&self.context.site_columns).cloned().collect())
     }
 
     /// As [`Names::check`], where the columns that say where a row comes from

@@ -5,15 +5,19 @@
 
 mod dataset;
 mod expect;
+mod export;
 mod feed;
 mod lake;
+mod quality;
 mod read;
 mod table;
 
 pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
+pub use export::{ExportKeys, VariableKeys};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
+pub use quality::{CheckedColumns, QualityKeys};
 pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::expect::ExpectKeys;
+use super::export::ExportKeys;
+use super::quality::QualityKeys;
 use crate::config::decode::{At, Decode, Keyed, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
 use crate::config::scalars::{Lapse, PartitionWord, Spelled, Zone};
 use crate::config::yaml::{Content, Node};
-use crate::model::{Evolve, Kind, Scalar};
+use crate::model::{Attribute, Evolve, Kind, Scalar};
 
 keyed! {
     /// One table.
@@ -38,8 +40,16 @@ keyed! {
         dedupe = "dedupe": DedupeKeys;
         /// SQL over one file's rows, which are called `input`.
         transform = "transform": String;
+        /// Columns that say where a value belongs, the one of the rows first; the first column that
+        /// is declared as a timestamp where not given.
+        coordinates = "coordinates": OneOrMany<String>;
+        /// Checks of values, in the order in which they are done; each sees what those before it
+        /// left.
+        quality = "quality": Many<QualityKeys>;
         /// What must hold of the rows, and what follows where it does not.
         expect = "expect": Many<ExpectKeys>;
+        /// Writes the rows to files for others, below `<storage>/export/`.
+        export = "export": ExportKeys;
     }
 }
 
@@ -85,14 +95,34 @@ keyed! {
         default = "default": Scalar;
         /// What it is, for people.
         description = "description": String;
-        /// Least and greatest valid value, for `is: in_valid_range`.
+        /// Least and greatest valid value, for `is: in_valid_range` and the checks `valid_min` and
+        /// `valid_max`; `null` leaves a side open.
         valid_range = "valid_range": Pair<f64>;
+        /// Least and greatest value for the checks `fail_min` and `fail_max`.
+        fail_range = "fail_range": Pair<f64>;
+        /// Least and greatest value for the checks `warn_min` and `warn_max`.
+        warn_range = "warn_range": Pair<f64>;
+        /// Greatest difference from the value before, for the check of this name.
+        valid_delta = "valid_delta": f64;
+        /// Greatest difference from the value before, for the check of this name.
+        fail_delta = "fail_delta": f64;
+        /// Greatest difference from the value before, for the check of this name.
+        warn_delta = "warn_delta": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        valid_std = "valid_std": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        fail_std = "fail_std": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        warn_std = "warn_std": f64;
         /// Its name in the CF standard name table, kept with the column.
         standard_name = "standard_name": String;
         /// Its name for people, kept with the column.
         long_name = "long_name": String;
-        /// More that is kept with the column.
-        attributes = "attributes": Named<Spelled>;
+        /// More that is kept with the column: texts, numbers, or lists of them.
+        attributes = "attributes": Named<Attribute>;
     }
 }
 
