@@ -402,7 +402,7 @@ impl Tables {
             state.grown |= state.plan.targets.len() != before;
             state.compile_checks().await?;
         }
-        if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
+        if output.is_none() && state.widen(&parts, self.sink.as_ref()).await? {
             self.n_widened += 1;
         }
         Ok(())
