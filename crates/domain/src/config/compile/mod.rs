@@ -7,6 +7,7 @@ mod expect;
 mod feed;
 mod publish;
 mod read;
+mod stages;
 mod tables;
 mod watch;
 

@@ -8,6 +8,7 @@ mod expect;
 mod feed;
 mod lake;
 mod read;
+mod stages;
 mod table;
 
 pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
@@ -18,4 +19,5 @@ pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,
 };
+pub use stages::{GridKeys, HookKeys, MergeKeys};
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};
