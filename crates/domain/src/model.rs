@@ -2,8 +2,6 @@
 //! resolved, every pattern compiled and every default filled in. A running lake
 //! is immutable; a reload builds another one and swaps it whole.
 
-mod stages;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +18,10 @@ use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
 use crate::units::Conversion;
 
+mod quality;
+mod stages;
+
+pub use quality::{Assessment, Flags, Level, Order, Quality, QualityCheck, Range, Then, Thresholds, qc_name};
 pub use stages::{Align, Grid, GridLimits, Hook, How, Merge, Method};
 
 /// A whole lake, compiled.
@@ -478,7 +480,7 @@ pub enum Names {
 }
 
 /// One table of a dataset, compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
     /// The record stream it takes, or the first of several; `None` takes the file's
     /// only stream.
@@ -488,6 +490,8 @@ pub struct Table {
     /// The table of the same dataset whose rows of a file it takes, instead of a
     /// record stream.
     pub of: Option<String>,
+    /// That table as it is declared.
+    pub origin: Option<Arc<Table>>,
     pub hook: Option<Hook>,
     pub grid: Option<Grid>,
     pub description: Option<String>,
@@ -497,6 +501,10 @@ pub struct Table {
     pub sort_by: Vec<String>,
     pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
+    /// Columns that say where a value belongs. The first is the one of the rows.
+    pub coordinates: Vec<String>,
+    /// In the order in which they are done, before `expect`.
+    pub quality: Vec<Quality>,
     pub expect: Vec<Expectation>,
 }
 
@@ -522,7 +530,15 @@ pub struct Column {
     pub stated_unit: bool,
     pub default: Option<Scalar>,
     pub description: Option<String>,
-    pub valid_range: Option<(f64, f64)>,
+    pub valid_range: Option<Range>,
+    pub fail_range: Option<Range>,
+    pub warn_range: Option<Range>,
+    pub valid_delta: Option<f64>,
+    pub fail_delta: Option<f64>,
+    pub warn_delta: Option<f64>,
+    pub valid_std: Option<f64>,
+    pub fail_std: Option<f64>,
+    pub warn_std: Option<f64>,
     /// More metadata kept with the column, such as `standard_name`.
     pub attributes: IndexMap<String, String>,
 }
@@ -543,6 +559,14 @@ impl Column {
             default: None,
             description: None,
             valid_range: None,
+            fail_range: None,
+            warn_range: None,
+            valid_delta: None,
+            fail_delta: None,
+            warn_delta: None,
+            valid_std: None,
+            fail_std: None,
+            warn_std: None,
             attributes: IndexMap::new(),
         }
     }
@@ -591,10 +615,11 @@ pub enum Kind {
 }
 
 /// What follows when a file has columns or values that the table has no place for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Evolve {
     /// New columns are added; values that do not fit go to `_rescued`.
+    #[default]
     Add,
     /// Either parks the file.
     Fixed,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::Table;
+use super::{Assessment, Flags, Table};
 
 /// Several record streams of a file that become one set of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +51,43 @@ pub struct Grid {
     /// Columns with a method of their own.
     pub columns: IndexMap<String, Method>,
     pub limits: GridLimits,
+    /// Columns from a file's name: the same in all its rows, they are carried over
+    /// as they are.
+    pub constants: Vec<String>,
 }
 
+/// What is known of a value on a grid, as ADI and tsdat number it: bit, name,
+/// meaning, and how bad it is.
+const GRID_FLAGS: [(&str, &str, Assessment); 13] = [
+    ("QC_BAD", "no value could be made", Assessment::Bad),
+    ("QC_INDETERMINATE", "made of at least one indeterminate value", Assessment::Indeterminate),
+    ("QC_INTERPOLATE", "interpolated between others than its two neighbours", Assessment::Indeterminate),
+    ("QC_EXTRAPOLATE", "extrapolated from two values on one side", Assessment::Indeterminate),
+    ("QC_NOT_USING_CLOSEST", "the nearest value was not good, this is another", Assessment::Indeterminate),
+    ("QC_SOME_BAD_INPUTS", "bad values within the span were left out", Assessment::Indeterminate),
+    ("QC_ZERO_WEIGHT", "all values within the span weigh nothing", Assessment::Indeterminate),
+    ("QC_OUTSIDE_RANGE", "there are no values within reach", Assessment::Bad),
+    ("QC_ALL_BAD_INPUTS", "all values within reach are bad", Assessment::Bad),
+    ("QC_BAD_STD", "the standard deviation is greater than std_bad_max", Assessment::Bad),
+    ("QC_INDETERMINATE_STD", "the standard deviation is greater than std_ind_max", Assessment::Indeterminate),
+    ("QC_BAD_GOODFRAC", "the share of good values is less than goodfrac_bad_min", Assessment::Bad),
+    (
+        "QC_INDETERMINATE_GOODFRAC",
+        "the share of good values is less than goodfrac_ind_min",
+        Assessment::Indeterminate,
+    ),
+];
+
 impl Grid {
+    /// The flags of every column on a grid.
+    pub fn flags() -> Flags {
+        Flags {
+            masks: (0..GRID_FLAGS.len()).map(|bit| 1 << bit).collect(),
+            meanings: GRID_FLAGS.iter().map(|(name, meaning, _)| format!("{name}: {meaning}")).collect(),
+            assessments: GRID_FLAGS.iter().map(|(.., assessment)| *assessment).collect(),
+        }
+    }
+
     /// How the values of a column are made, if they are numbers.
     pub fn method_of(&self, column: &str) -> Method {
         self.columns.get(column).copied().unwrap_or(self.method)
@@ -101,6 +135,20 @@ impl Table {
             (Some(_), _) => false,
             (None, Some(merge)) => merge.streams.iter().any(|s| s == stream),
             (None, None) => self.from.as_deref().unwrap_or(name) == stream,
+        }
+    }
+
+    /// The flags that a column's values have before the table's own checks: those
+    /// of its grid or, without one, those that another table's rows come with.
+    pub fn prior_flags(&self, column: &str) -> Option<Flags> {
+        match (&self.grid, &self.origin) {
+            (Some(grid), _) => {
+                let is_value = !self.coordinates.iter().any(|c| c == column)
+                    && !grid.constants.iter().any(|c| c == column);
+                is_value.then(Grid::flags)
+            }
+            (None, Some(origin)) => origin.flags_of(column),
+            (None, None) => None,
         }
     }
 

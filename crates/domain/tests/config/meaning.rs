@@ -8,7 +8,7 @@ use lakegate_domain::exchange::Rule;
 use lakegate_domain::health::Rules;
 use lakegate_domain::model::{
     After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, ExpectRows, Format, Header, Json, Kind,
-    Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
+    Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, Range, SameBytes, Scalar, TimeUnit, Times, Upkeep,
     WhpExchange,
 };
 use lakegate_domain::{Dataset, Lake};
@@ -321,7 +321,7 @@ fn columns_with_everything_set() {
     assert_eq!(time.default, Some(Scalar::Text("2024-01-01".into())));
     let attributes: Vec<_> = time.attributes.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(attributes, [("standard_name", "time"), ("long_name", "Time"), ("axis", "T"), ("level", "2")]);
-    assert_eq!(columns[5].valid_range, Some((850.0, 1100.5)));
+    assert_eq!(columns[5].valid_range, Some(Range { min: Some(850.0), max: Some(1100.5) }));
     assert_eq!(columns[5].default, Some(Scalar::Int(1)));
 }
 

@@ -118,6 +118,11 @@ fn expectations() {
 }
 
 #[test]
+fn quality() {
+    check("quality.txt");
+}
+
+#[test]
 fn published() {
     check("published.txt");
 }

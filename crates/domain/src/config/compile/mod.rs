@@ -6,6 +6,7 @@ mod dataset;
 mod expect;
 mod feed;
 mod publish;
+mod quality;
 mod read;
 mod stages;
 mod tables;

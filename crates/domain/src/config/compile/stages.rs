@@ -169,7 +169,12 @@ fn positive(slot: &Slot<Lapse>, report: &mut Reporter) -> Option<Duration> {
     Some(at.value.0)
 }
 
-pub(super) fn grid(slot: &Slot<GridKeys>, names: &Names, report: &mut Reporter) -> Option<Grid> {
+pub(super) fn grid(
+    slot: &Slot<GridKeys>,
+    coordinates: &[String],
+    names: &Names,
+    report: &mut Reporter,
+) -> Option<Grid> {
     let at = slot.at()?;
     let keys = &at.value;
     let every = positive(&keys.every, report);
@@ -188,6 +193,22 @@ pub(super) fn grid(slot: &Slot<GridKeys>, names: &Names, report: &mut Reporter) 
         if let Some(at) = slot.at().filter(|at| !(0.0..=1.0).contains(&at.value)) {
             report.error(at.span, format!("`{key}` is a share, from 0 to 1"), "write a number such as `0.5`");
         }
+    }
+    if coordinates.is_empty() {
+        report.error(
+            at.span,
+            "nothing says what the rows' time is",
+            "declare a column of type `timestamp`, or name it: `coordinates: …`",
+        );
+    }
+    if let Some(time) = coordinates.first().and_then(|c| names.column(c))
+        && time.kind.is_some_and(|kind| kind != Kind::Timestamp)
+    {
+        report.error(
+            at.span,
+            format!("the first coordinate, `{}`, is no time", time.name),
+            "make its type `timestamp`, or name another first in `coordinates`",
+        );
     }
     let every = every?;
     let method = keys.method.get().copied().unwrap_or(Method::Average);
@@ -212,6 +233,7 @@ pub(super) fn grid(slot: &Slot<GridKeys>, names: &Names, report: &mut Reporter) 
             goodfrac_bad_min: keys.goodfrac_bad_min.get().copied(),
             goodfrac_ind_min: keys.goodfrac_ind_min.get().copied(),
         },
+        constants: names.from_file_name().cloned().collect(),
     })
 }
 
@@ -232,6 +254,35 @@ fn check_method(key: &Key, span: Span, method: Method, kind: Kind, report: &mut 
     } else {
         report.error(span, format!("the values of `{}` are no numbers", key.text), "write `nearest`");
     }
+}
+
+/// The columns that a table has from the one that it is made of, as that one
+/// gives them: named as there, converted and typed already.
+pub(super) fn inherited(origin: &Table, grid: Option<&GridKeys>) -> Vec<Column> {
+    let method = |column: &str| match grid {
+        None => Method::Nearest,
+        Some(keys) => {
+            let mut own = keys.columns.get().into_iter().flat_map(|named| &named.0);
+            let own = own.find(|(key, _)| key.text == column).and_then(|(_, method)| method.get().copied());
+            own.or(keys.method.get().copied()).unwrap_or(Method::Average)
+        }
+    };
+    let of = |column: &Column| Column {
+        kind: column.kind.map(|kind| match method(&column.name) {
+            Method::Average | Method::Interpolate if is_exact(kind) => Kind::Float,
+            _ => kind,
+        }),
+        from: None,
+        or_from: Vec::new(),
+        nulls: Vec::new(),
+        format: None,
+        timezone: None,
+        conversion: None,
+        stated_unit: false,
+        default: None,
+        ..column.clone()
+    };
+    origin.columns.iter().map(of).collect()
 }
 
 /// Reports a unit that is `stated` where no file states it: behind SQL and
@@ -274,6 +325,22 @@ pub(super) fn check_of(keys: &TableKeys, table: &Table, report: &mut Reporter) {
             "declare them with their types under `columns`",
         );
     }
+}
+
+/// The declared tables, each after the one that it is made of.
+pub(super) fn origins_first(entries: &[(Key, Slot<TableKeys>)]) -> Vec<&(Key, Slot<TableKeys>)> {
+    let of = |slot: &Slot<TableKeys>| slot.get().and_then(|keys| keys.of.get().cloned());
+    let mut ordered: Vec<&(Key, Slot<TableKeys>)> = Vec::new();
+    let mut left: Vec<&(Key, Slot<TableKeys>)> = entries.iter().collect();
+    while !left.is_empty() {
+        let is_there = |name: &String| ordered.iter().any(|(key, _)| key.text == *name);
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            left.iter().partition(|(_, slot)| of(slot).as_ref().is_none_or(is_there));
+        // Those that wait for one another, or for what is not there.
+        left = if ready.is_empty() { Vec::new() } else { waiting.clone() };
+        ordered.extend(if ready.is_empty() { waiting } else { ready });
+    }
+    ordered
 }
 
 /// Reports tables that are made of one that is not there, of one another, or of

@@ -1,11 +1,12 @@
 //! `tables:`, or the keys of a single table, to tables.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
-use super::{expect, meant, stages};
+use super::{expect, meant, quality, stages};
 use crate::config::decode::Named;
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
@@ -59,6 +60,9 @@ impl Context<'_> {
         if table.transform.is_none() {
             table.columns = with_preset(self.preset(Some(stream)), table.columns);
         }
+        if table.coordinates.is_empty() {
+            table.coordinates = quality::default_coordinates(&table.columns);
+        }
         table
     }
 }
@@ -86,7 +90,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `expect` and the like into the tables",
+                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `quality`, `expect` and the like into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
@@ -108,7 +112,7 @@ pub(super) fn compile(
         _ if names_streams => stages::streams(context.dataset, at_dataset, &keys.table, context, report),
         _ => stages::Streams::default(),
     };
-    let only = table(&keys.table, streams, context, report);
+    let only = table(&keys.table, streams, None, context, report);
     if !keys.table.is_absent() {
         if names_streams {
             let tables = IndexMap::from([(context.dataset.to_string(), only)]);
@@ -158,9 +162,9 @@ fn several(
     context: &Context,
     report: &mut Reporter,
 ) -> (IndexMap<String, Table>, Option<Table>) {
-    let mut tables = IndexMap::new();
+    let mut tables: IndexMap<String, Table> = IndexMap::new();
     let mut any = None;
-    for (key, slot) in entries {
+    for (key, slot) in stages::origins_first(entries) {
         let is_any = key.text == ANY;
         if !is_any {
             check_table_name(&key.text, key.span, report);
@@ -168,7 +172,7 @@ fn several(
         let Slot::Given(at) = slot else {
             // Wrong in itself; it keeps its name so that nothing asks for it.
             let none = stages::Streams::default();
-            tables.insert(key.text.clone(), table(&TableRest::default(), none, context, report));
+            tables.insert(key.text.clone(), table(&TableRest::default(), none, None, context, report));
             continue;
         };
         let rest = &at.value.rest;
@@ -176,10 +180,12 @@ fn several(
             true => stages::Streams::default(),
             false => stages::streams(&key.text, key.span, rest, context, report),
         };
+        let origin = at.value.of.get().and_then(|name| tables.get(name)).cloned().map(Arc::new);
         let compiled = Table {
             description: at.value.description.get().cloned(),
             of: at.value.of.get().cloned(),
-            ..table(rest, streams, context, report)
+            origin: origin.clone(),
+            ..table(rest, streams, origin.as_deref(), context, report)
         };
         if !is_any {
             stages::check_of(&at.value, &compiled, report);
@@ -204,6 +210,7 @@ fn several(
         }
         any = Some(compiled);
     }
+    tables.sort_by_cached_key(|name, _| entries.iter().position(|(key, _)| key.text == *name));
     stages::check_origins(entries, &tables, report);
     // A table that is wrong may be the one that takes a stream.
     if entries.iter().any(|(_, slot)| slot.is_wrong()) {
@@ -227,12 +234,7 @@ fn is_taken(stream: &str, tables: &IndexMap<String, Table>) -> bool {
 }
 
 /// Reports streams that go to no table.
-fn check_streams(
-    tables: &IndexMap<String, Table>,
-    span: Span,
-    context: &Context,
-    report: &mut Reporter,
-) {
+fn check_streams(tables: &IndexMap<String, Table>, span: Span, context: &Context, report: &mut Reporter) {
     // A feed's streams that no table takes are not read.
     if context.is_gtfs_rt() {
         return;
@@ -257,12 +259,21 @@ fn check_table_name(name: &str, span: Span, report: &mut Reporter) {
 }
 
 /// A table without its description and its origin.
-fn table(keys: &TableRest, streams: stages::Streams, context: &Context, report: &mut Reporter) -> Table {
+fn table(
+    keys: &TableRest,
+    streams: stages::Streams,
+    origin: Option<&Table>,
+    context: &Context,
+    report: &mut Reporter,
+) -> Table {
     let mut columns = keys.columns.get().map_or(Vec::new(), |c| columns::compile(c, Role::Table, report));
     stages::check_stated(keys, &columns, report);
     // Behind a transform the columns are those that it selects.
     if keys.transform.is_absent() && keys.hook.is_absent() && streams.merge.is_none() {
-        let preset = context.preset(streams.from.as_deref());
+        let preset = match origin {
+            Some(origin) => stages::inherited(origin, keys.grid.get()),
+            None => context.preset(streams.from.as_deref()),
+        };
         if let Some(declared) = keys.columns.get() {
             check_against_preset(declared, &columns, &preset, report);
         }
@@ -278,12 +289,22 @@ fn table(keys: &TableRest, streams: stages::Streams, context: &Context, report: 
     };
     let partition_by = partition_by(keys, &names, report);
     let sort_by = sort_by(keys, &names, report);
+    let mut coordinates = quality::coordinates(&keys.coordinates, &names, report);
+    if let (true, Some(origin)) = (coordinates.is_empty() && keys.coordinates.is_absent(), origin) {
+        coordinates = origin.coordinates.clone();
+    }
+    let grid = stages::grid(&keys.grid, &coordinates, &names, report);
+    // What a column is flagged with before its own checks.
+    let before = Table { grid, coordinates, origin: origin.cloned().map(Arc::new), ..Table::default() };
+    let quality =
+        keys.quality.get().map_or(Vec::new(), |list| quality::compile(list, &before, &names, report));
+    let Table { grid, coordinates, .. } = before;
     let expect = keys.expect.get().map_or(Vec::new(), |list| expect::compile(&list.items, &names, report));
-    let grid = stages::grid(&keys.grid, &names, report);
     Table {
         from: streams.from,
         merge: streams.merge,
         of: None,
+        origin: None,
         hook: stages::hook(&keys.hook, report),
         grid,
         description: None,
@@ -292,6 +313,8 @@ fn table(keys: &TableRest, streams: stages::Streams, context: &Context, report: 
         sort_by,
         dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
+        coordinates,
+        quality,
         expect,
         columns,
     }
@@ -352,6 +375,12 @@ pub(super) struct Names<'a> {
 impl Names<'_> {
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Columns that are the same in all rows of a file.
+    pub(super) fn from_file_name(&self) -> impl Iterator<Item = &String> {
+        let groups = self.context.groups.unwrap_or_default().iter().filter(|g| *g != TABLE_GROUP);
+        groups.chain(&self.context.site_columns)
     }
 
     /// Where a column is declared; nowhere where a preset does it.

@@ -7,6 +7,7 @@ mod dataset;
 mod expect;
 mod feed;
 mod lake;
+mod quality;
 mod read;
 mod stages;
 mod table;
@@ -15,6 +16,7 @@ pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
+pub use quality::{CheckedColumns, QualityKeys};
 pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,

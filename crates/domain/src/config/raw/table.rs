@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::expect::ExpectKeys;
+use super::quality::QualityKeys;
 use super::stages::{GridKeys, HookKeys, MergeKeys};
 use crate::config::decode::{At, Decode, Keyed, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
 use crate::config::scalars::{Lapse, PartitionWord, Spelled, Zone};
@@ -47,6 +48,12 @@ keyed! {
         transform = "transform": String;
         /// Brings a file's rows to a regular grid of time.
         grid = "grid": GridKeys;
+        /// Columns that say where a value belongs, the one of the rows first; the first column that
+        /// is declared as a timestamp where not given.
+        coordinates = "coordinates": OneOrMany<String>;
+        /// Checks of values, in the order in which they are done; each sees what those before it
+        /// left.
+        quality = "quality": Many<QualityKeys>;
         /// What must hold of the rows, and what follows where it does not.
         expect = "expect": Many<ExpectKeys>;
     }
@@ -96,8 +103,28 @@ keyed! {
         default = "default": Scalar;
         /// What it is, for people.
         description = "description": String;
-        /// Least and greatest valid value, for `is: in_valid_range`.
+        /// Least and greatest valid value, for `is: in_valid_range` and the checks `valid_min` and
+        /// `valid_max`; `null` leaves a side open.
         valid_range = "valid_range": Pair<f64>;
+        /// Least and greatest value for the checks `fail_min` and `fail_max`.
+        fail_range = "fail_range": Pair<f64>;
+        /// Least and greatest value for the checks `warn_min` and `warn_max`.
+        warn_range = "warn_range": Pair<f64>;
+        /// Greatest difference from the value before, for the check of this name.
+        valid_delta = "valid_delta": f64;
+        /// Greatest difference from the value before, for the check of this name.
+        fail_delta = "fail_delta": f64;
+        /// Greatest difference from the value before, for the check of this name.
+        warn_delta = "warn_delta": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        valid_std = "valid_std": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        fail_std = "fail_std": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        warn_std = "warn_std": f64;
         /// Its name in the CF standard name table, kept with the column.
         standard_name = "standard_name": String;
         /// Its name for people, kept with the column.
