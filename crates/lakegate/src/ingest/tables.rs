@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table};
+use lakegate_domain::model::{Column, Dataset, Evolve, Kind, OnFail, PartitionBy, Table};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
@@ -19,6 +19,7 @@ use lakegate_lake::sink::SinkOptions;
 
 use super::dedupe::Dedupers;
 use super::fold::compile_transform;
+use super::gather::nulls_of;
 use super::parse::{Parsed, Rows};
 use lakegate_format::text::Notation;
 
@@ -427,15 +428,6 @@ impl Tables {
     }
 }
 
-/// Spellings of a missing value: those of the reader that feeds the table.
-fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
-    let stream = config.from.as_deref().unwrap_or(table);
-    match dataset.read.format_of(Some(stream)) {
-        Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
-        _ => Vec::new(),
-    }
-}
-
 /// A text file whose header names none of the columns that are declared or were
 /// added since is another kind of file, such as a page that says that a service
 /// is down. Under `rescue` its values are kept aside, as all that is not known.
@@ -568,7 +560,8 @@ impl TableState {
             }
         }
         for target in self.plan.targets.iter_mut().filter(|t| t.spec.unit.is_none()) {
-            target.spec.unit = units.get(target.spec.source()).cloned();
+            let stated = target.spec.sources().find_map(|s| units.get(s)).cloned();
+            target.spec.unit = stated;
         }
         for f in output.into_iter().flat_map(|s| s.fields()) {
             typed.insert(f.name().clone(), delta_type(f.data_type()));
@@ -582,12 +575,16 @@ impl TableState {
         let unknown = |plan: &Plan, name: &str| {
             inputs.iter().any(|names| conform::unknown_columns(plan, names).contains(&name))
         };
+        // Of several inputs of a column the first that is there counts.
+        let is_source = |c: &Column, name: &str| {
+            inputs.iter().any(|names| c.sources().find(|s| names.contains(s)) == Some(name))
+        };
         for name in order {
             let declared: Option<Column> = self
                 .config
                 .columns
                 .iter()
-                .find(|c| c.source() == name && c.kind.is_none())
+                .find(|c| c.kind.is_none() && is_source(c, &name))
                 .filter(|c| !self.plan.targets.iter().any(|t| t.spec.name == c.name))
                 .cloned();
             let known = !unknown(&self.plan, &name);
