@@ -219,6 +219,11 @@ pub struct Flags {
 }
 
 impl Table {
+    /// The flags of those of `columns` that have some.
+    pub fn flags<'c>(&self, columns: impl IntoIterator<Item = &'c str>) -> IndexMap<String, Flags> {
+        columns.into_iter().filter_map(|c| Some((c.to_string(), self.flags_of(c)?))).collect()
+    }
+
     /// The flags of a column; `None` where nothing flags it, and the table has
     /// no [`qc_name`] of it.
     pub fn flags_of(&self, column: &str) -> Option<Flags> {

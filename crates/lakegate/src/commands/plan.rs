@@ -232,7 +232,8 @@ fn try_file(
     };
     let at_us = now().0 * 1000;
     let mut fold =
-        FileFold::new(dataset, tables.view(), facts, at_us, shell.runtime.clone(), limits, &shell.stop);
+        FileFold::new(dataset, tables.view(), facts, at_us, shell.runtime.clone(), limits, &shell.stop)
+            .with_hooks(&looker.lake.root, groups);
     let folded = parsed.into_iter().try_for_each(|p| fold.add(p, None, &mut |_| Ok(())));
     match folded.and_then(|()| fold.rest(&mut |_| Ok(()))) {
         Err(Halt::Failed(failure)) => return Err(failure),
@@ -311,6 +312,10 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                     ))?;
                     if let Some((_, names)) = columns.iter().find(|(n, _)| n == table) {
                         shell.say(format!("       {}", names.join(", ")))?;
+                    }
+                    for f in t.quality.iter().filter(|f| f.n_failed > 0) {
+                        let sample = f.sample.as_deref().unwrap_or_default();
+                        shell.say(format!("       {f}; {sample}"))?;
                     }
                     for f in t.findings.iter().filter(|f| f.n_failed > 0) {
                         let sample = f.sample.as_deref().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! The straight line from a file's rows to what its tables get: transform,
-//! conform, expect, and the columns that every row carries. What a file's rows
+//! conform, quality, expect, and the columns that every row carries. What a file's rows
 //! become depends on nothing but the file and the configuration.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,8 +19,12 @@ use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
+use super::derived;
+use super::gather;
+use super::hook::Call;
 use super::outcome::{FileOut, TableOut};
 use super::parse::{Parsed, Rows};
+use super::quality::{self, Originals, Slice, Waiting};
 use super::tables::{TableView, View};
 
 /// The facts of a landed file that its rows may carry.
@@ -75,6 +80,12 @@ pub struct FileFold<'a> {
     runtime: Handle,
     limits: TransformLimits,
     stop: &'a AtomicBool,
+    /// Whether no other file is folded at the same time.
+    is_alone: bool,
+    /// Where hooks run, and the groups that they are told of.
+    hooks: Option<(&'a Path, &'a [(String, String)])>,
+    /// Rows that tables got of which others are made, by table.
+    origins: BTreeMap<String, Vec<RecordBatch>>,
     tables: BTreeMap<String, TableFold>,
 }
 
@@ -84,6 +95,8 @@ struct TableFold {
     transforms: HashMap<SchemaRef, Arc<Transform>>,
     /// Input of a transform that looks at the whole file.
     held: Option<Held>,
+    /// Rows for quality checks, which look at the whole file too.
+    waiting: Option<Waiting>,
     /// Rows that a row-wise transform sees at a time.
     slice_rows: usize,
     /// Rows that came so far.
@@ -100,7 +113,30 @@ impl<'a> FileFold<'a> {
         limits: TransformLimits,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, tables: BTreeMap::new() }
+        Self {
+            dataset,
+            view,
+            facts,
+            loaded_at_us,
+            runtime,
+            limits,
+            stop,
+            is_alone: true,
+            hooks: None,
+            origins: BTreeMap::new(),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// Other files are folded at the same time: one that is too large for its
+    /// share of the memory is to be tried alone.
+    pub fn beside_others(self) -> Self {
+        Self { is_alone: false, ..self }
+    }
+
+    /// Hooks over another table's rows run in this folder, the lake's.
+    pub fn with_hooks(self, root: &'a Path, groups: &'a [(String, String)]) -> Self {
+        Self { hooks: Some((root, groups)), ..self }
     }
 
     /// Sees the tables as they have grown.
@@ -136,6 +172,7 @@ impl<'a> FileFold<'a> {
             out: TableOut::default(),
             transforms: HashMap::new(),
             held: None,
+            waiting: None,
             slice_rows: SLICE_ROWS.0,
             n_taken: 0,
         });
@@ -144,12 +181,13 @@ impl<'a> FileFold<'a> {
         fold.n_taken += n_rows as u64;
         fold.out.counts.n_read += parsed.n_read;
         let Some(sql) = &table.config.transform else {
+            let (parsed, flags) = without_flags(&table, parsed)?;
             let conformed = match conformed {
                 Some(c) => c,
                 None => conform_rows(&table.plan, &parsed, first_row)?,
             };
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
-            return put(self.checked(&parsed.table, &table, conformed, rows, &parsed.rows)?);
+            return put(self.conformed(&parsed.table, &table, conformed, rows, flags, parsed.rows)?);
         };
         let input = transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
@@ -185,11 +223,84 @@ impl<'a> FileFold<'a> {
     }
 
     /// Conforms and checks the output of a transform, which carries `_row`.
-    fn typed(&mut self, name: &str, table: &TableView, output: RecordBatch) -> Result<Ready, Failure> {
+    fn typed(&mut self, name: &str, table: &TableView, output: RecordBatch) -> Result<Ready, Halt> {
         let (data, rows) = take_rows(output)?;
         let first = rows.values().first().copied().unwrap_or(1) as u64;
-        let conformed = conform::conform_typed(&table.plan, &data, first)?;
-        self.checked(name, table, conformed, rows, &Rows::Typed(data))
+        let (data, flags) = match table.config.origin {
+            Some(_) => derived::without_flags(&table.config, &table.plan, &data)?,
+            None => (data, derived::no_flags(rows.len())?),
+        };
+        let conformed = conform::conform_typed(&table.plan, &data, first).map_err(Failure::from)?;
+        self.conformed(name, table, conformed, rows, flags, Rows::Typed(data))
+    }
+
+    /// Hands rows on, or keeps them where a grid or quality checks are to see the
+    /// whole file. `flags` are those that another table's rows came with.
+    fn conformed(
+        &mut self,
+        name: &str,
+        table: &TableView,
+        conformed: Conformed,
+        rows: Int64Array,
+        flags: RecordBatch,
+        original: Rows,
+    ) -> Result<Ready, Halt> {
+        if table.quality.is_empty() && table.grid.is_none() {
+            let ready = self.checked(name, table, conformed, rows, &Original::Batch(&original))?;
+            self.keep(name, table, &ready)?;
+            return Ok(ready);
+        }
+        let fold = self.tables.get_mut(name).expect("made by add");
+        fold.waiting.get_or_insert_default().push(table, conformed, rows, flags, original);
+        self.check_held(name)?;
+        Ok(Ready { table: name.into(), rows: None, quarantined: None })
+    }
+
+    /// Keeps the rows that a table gets for those that are made of it.
+    fn keep(&mut self, name: &str, table: &TableView, ready: &Ready) -> Result<(), Halt> {
+        let Some(rows) = ready.rows.as_ref().filter(|_| derived::is_origin(self.dataset, name)) else {
+            return Ok(());
+        };
+        let own = derived::own_columns(table, rows)?;
+        self.origins.entry(name.into()).or_default().push(own);
+        self.check_held(name)
+    }
+
+    /// Stops a file with more rows to hold than memory may.
+    fn check_held(&self, name: &str) -> Result<(), Halt> {
+        let waiting: usize = self.tables.values().flat_map(|t| &t.waiting).map(Waiting::size_bytes).sum();
+        let kept: usize = self.origins.values().flatten().map(size_bytes).sum();
+        self.check_room(name, waiting + kept)
+    }
+
+    fn check_room(&self, name: &str, size_bytes: usize) -> Result<(), Halt> {
+        if size_bytes <= self.limits.memory_bytes {
+            return Ok(());
+        }
+        if !self.is_alone {
+            return Err(Halt::TooLarge);
+        }
+        let n_rows = self.tables.get(name).map_or(0, |t| t.n_taken);
+        Err(of_table(name, quality::too_large(n_rows, self.limits.memory_bytes)).into())
+    }
+
+    /// Runs a table's quality checks over the rows that wait for them.
+    fn judged(&mut self, name: &str, waiting: Waiting, put: &mut Put<'_>) -> Result<(), Halt> {
+        let table = self.table(name)?;
+        let grid = table.grid.as_deref();
+        let judged = waiting.judge(&table.quality, grid, self.limits.memory_bytes);
+        let (mut judged, originals) = judged.map_err(|f| of_table(name, f))?;
+        let out = &mut self.tables.get_mut(name).expect("its own key").out;
+        out.counts.n_in += judged.n_dropped;
+        out.counts.n_dropped += judged.n_dropped;
+        out.quality = std::mem::take(&mut judged.findings);
+        for Slice { conformed, numbers, first } in quality::slices(&mut judged) {
+            let original = Original::File(&originals, first);
+            let ready = self.checked(name, &table, conformed, numbers, &original)?;
+            self.keep(name, &table, &ready)?;
+            put(ready)?;
+        }
+        Ok(())
     }
 
     fn checked(
@@ -198,7 +309,7 @@ impl<'a> FileFold<'a> {
         table: &TableView,
         conformed: Conformed,
         rows: Int64Array,
-        original: &Rows,
+        original: &Original<'_>,
     ) -> Result<Ready, Failure> {
         let fold = self.tables.get_mut(name).expect("made by add");
         let n_in = conformed.batch.num_rows();
@@ -268,23 +379,79 @@ impl<'a> FileFold<'a> {
         ))
     }
 
-    /// Runs the transforms that look at the whole file; `put` takes what they
-    /// yield, batch by batch.
+    /// Runs the transforms and the quality checks that look at the whole file;
+    /// `put` takes what they yield, batch by batch.
     pub fn rest(&mut self, put: &mut Put<'_>) -> Result<(), Halt> {
         let names: Vec<String> = self.tables.keys().cloned().collect();
         for name in names {
-            let table = self.table(&name)?;
-            let fold = self.tables.get_mut(&name).expect("its own key");
-            let Some(held) = fold.held.take() else { continue };
-            // Batches of one file may know different columns: all of them count.
-            let input = merge_schemas(held.schemas().iter().map(|s| s.as_ref().clone()))?;
-            let sql = table.config.transform.as_deref().unwrap_or_default();
-            let mut output = self
-                .runtime
-                .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
-            while let Some(batch) = self.next_of(&mut output)? {
-                put(self.typed(&name, &table, batch)?)?;
+            self.rest_of(&name, put)?;
+        }
+        for (name, origin) in derived::tables(self.dataset) {
+            let Some(rows) = self.origins.get(origin).cloned() else { continue };
+            for part in self.derived(name, origin, rows)? {
+                self.add(part, None, put)?;
             }
+            self.rest_of(name, put)?;
+        }
+        Ok(())
+    }
+
+    fn rest_of(&mut self, name: &str, put: &mut Put<'_>) -> Result<(), Halt> {
+        if let Some(held) = self.tables.get_mut(name).and_then(|t| t.held.take()) {
+            let table = self.table(name)?;
+            self.transformed(name, &table, held, put)?;
+        }
+        if let Some(waiting) = self.tables.get_mut(name).and_then(|t| t.waiting.take()) {
+            self.judged(name, waiting, put)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a table that is made of another's.
+    fn derived(&self, name: &str, origin: &str, rows: Vec<RecordBatch>) -> Result<Vec<Parsed>, Halt> {
+        let plan = &self.table(origin)?.plan;
+        let parts: Vec<Parsed> = rows.into_iter().map(|rows| derived::parsed(name, plan, rows)).collect();
+        let table = self.table(name)?;
+        let Some(hook) = &table.config.hook else { return Ok(parts) };
+        let Some((root, groups)) = self.hooks else {
+            return Err(Failure::new(Code::Bug, format!("table {name}: no folder for its hook")).into());
+        };
+        let call = Call {
+            root,
+            dataset: &self.dataset.name,
+            table: name,
+            file: &self.facts.path,
+            groups,
+            stop: self.stop,
+        };
+        let mut held = 0;
+        let (is_alone, limit) = (self.is_alone, self.limits.memory_bytes);
+        gather::hooked(self.dataset, hook, parts, &call, &mut |size| {
+            held += size;
+            match (held <= limit, is_alone) {
+                (true, _) => Ok(()),
+                (false, true) => Err(of_table(name, quality::too_large(0, limit)).into()),
+                (false, false) => Err(Halt::TooLarge),
+            }
+        })
+    }
+
+    /// Runs a transform over the rows that it held.
+    fn transformed(
+        &mut self,
+        name: &str,
+        table: &TableView,
+        held: Held,
+        put: &mut Put<'_>,
+    ) -> Result<(), Halt> {
+        // Batches of one file may know different columns: all of them count.
+        let input = merge_schemas(held.schemas().iter().map(|s| s.as_ref().clone()))?;
+        let sql = table.config.transform.as_deref().unwrap_or_default();
+        let mut output = self
+            .runtime
+            .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
+        while let Some(batch) = self.next_of(&mut output)? {
+            put(self.typed(name, table, batch)?)?;
         }
         Ok(())
     }
@@ -314,7 +481,7 @@ impl<'a> FileFold<'a> {
             let TableFold { check, out: mut table, .. } = fold;
             let (findings, rejected) = check.finish();
             if let Some(failure) = rejected {
-                return Err(Failure { message: format!("table {name}: {}", failure.message), ..failure });
+                return Err(of_table(&name, failure));
             }
             table.findings = findings;
             if !table.counts.is_conserved() {
@@ -323,6 +490,44 @@ impl<'a> FileFold<'a> {
             out.tables.insert(name, table);
         }
         Ok(out)
+    }
+}
+
+/// Where the rows as they came are to be found.
+pub enum Original<'a> {
+    Batch(&'a Rows),
+    /// The whole file's, and which of its rows is the first one here.
+    File(&'a Originals, usize),
+}
+
+impl Original<'_> {
+    /// Rows as JSON text.
+    pub fn texts(&self, rows: &[usize]) -> Result<Vec<String>, Failure> {
+        match self {
+            Original::Batch(Rows::Text(t)) => {
+                Ok(rows.iter().map(|r| conform::original_text(t, *r)).collect())
+            }
+            Original::Batch(Rows::Typed(b)) => json_rows(b, rows),
+            Original::File(all, first) => rows.iter().map(|row| all.text(first + row)).collect(),
+        }
+    }
+}
+
+fn of_table(name: &str, failure: Failure) -> Failure {
+    Failure { message: format!("table {name}: {}", failure.message), ..failure }
+}
+
+/// Parts what another table gives into values and their flags.
+fn without_flags(table: &TableView, parsed: Parsed) -> Result<(Parsed, RecordBatch), Failure> {
+    match &parsed.rows {
+        Rows::Typed(rows) if table.config.origin.is_some() => {
+            let (rows, flags) = derived::without_flags(&table.config, &table.plan, rows)?;
+            Ok((Parsed { rows: Rows::Typed(rows), ..parsed }, flags))
+        }
+        rows => {
+            let n_rows = rows.n_rows();
+            Ok((parsed, derived::no_flags(n_rows)?))
+        }
     }
 }
 
@@ -518,13 +723,10 @@ fn quarantine_rows(
     loaded_at_us: i64,
     quarantined: &[(usize, String, String)],
     rows: &Int64Array,
-    original: &Rows,
+    original: &Original<'_>,
 ) -> Result<RecordBatch, Failure> {
     let n = quarantined.len();
-    let originals: Vec<String> = match original {
-        Rows::Text(t) => quarantined.iter().map(|(r, ..)| conform::original_text(t, *r)).collect(),
-        Rows::Typed(b) => json_rows(b, quarantined)?,
-    };
+    let originals = original.texts(&quarantined.iter().map(|(row, ..)| *row).collect::<Vec<_>>())?;
     RecordBatch::try_new(
         quarantine_schema(),
         vec![
@@ -540,8 +742,8 @@ fn quarantine_rows(
     .map_err(bug)
 }
 
-fn json_rows(batch: &RecordBatch, quarantined: &[(usize, String, String)]) -> Result<Vec<String>, Failure> {
-    let indices = UInt32Array::from_iter_values(quarantined.iter().map(|(row, ..)| *row as u32));
+fn json_rows(batch: &RecordBatch, rows: &[usize]) -> Result<Vec<String>, Failure> {
+    let indices = UInt32Array::from_iter_values(rows.iter().map(|row| *row as u32));
     let rows = arrow::compute::take_record_batch(batch, &indices).map_err(bug)?;
     let texts = json_text(&(Arc::new(StructArray::from(rows)) as ArrayRef)).map_err(Failure::from)?;
     Ok(texts.as_string::<i32>().iter().map(|t| t.unwrap_or("{}").to_string()).collect())

@@ -1,4 +1,4 @@
-//! Files to rows that are ready to be committed: steps 1 to 5 of a file's life.
+//! Files to rows that are ready to be committed: the first steps of a file's life.
 //!
 //! Small files are read whole, many at a time, one per thread. A large file is
 //! read alone, in chunks that are parsed on all threads and folded in order, so
@@ -85,13 +85,23 @@ impl Env<'_> {
     }
 
     /// `n_at_once` files are folded at the same time: they share the memory.
-    fn fold(&self, job: &Job, view: View, n_at_once: usize) -> FileFold<'_> {
+    fn fold<'j>(&'j self, job: &'j Job, view: View, n_at_once: usize) -> FileFold<'j> {
         let limits = lakegate_lake::transform::Limits {
             memory_bytes: self.transform_memory / n_at_once.max(1),
             spill_dir: self.spill.to_path_buf(),
         };
         let facts = self.facts(job);
-        FileFold::new(self.dataset, view, facts, self.loaded_at_us, self.runtime.clone(), limits, self.stop)
+        let fold = FileFold::new(
+            self.dataset,
+            view,
+            facts,
+            self.loaded_at_us,
+            self.runtime.clone(),
+            limits,
+            self.stop,
+        )
+        .with_hooks(self.root, &job.groups);
+        if n_at_once > 1 { fold.beside_others() } else { fold }
     }
 
     fn empty(&self, what: &str) -> Failure {
@@ -227,9 +237,7 @@ fn whole(
     }
     // Most files tell nothing new; the few that do are looked at in order.
     let known = tables.view();
-    let news = each(env.threads, &good, |(_, parsed)| {
-        parsed.iter().any(|p| known.tables.get(&p.table).is_none_or(|t| t.is_news(&p.rows)))
-    });
+    let news = each(env.threads, &good, |(_, parsed)| parsed.iter().any(|p| known.is_news(env.dataset, p)));
     let saved = tables.save();
     let mut seen: Vec<(Job, Vec<Parsed>, bool)> = Vec::with_capacity(good.len());
     let samples: Vec<Vec<Parsed>> = match news.contains(&true) {
@@ -599,7 +607,7 @@ fn work(
     let parts = parse::parse(env.dataset, &job.groups, chunk, constants)?;
     let work = |parsed: Parsed| {
         let known = view.tables.get(&parsed.table);
-        let is_news = known.is_none_or(|t| t.is_news(&parsed.rows));
+        let is_news = view.is_news(env.dataset, &parsed);
         let conformed = match known {
             // A failure is found again in order, where the row's number is known.
             Some(t) if !is_news => conform_rows(&t.plan, &parsed, 1).ok(),

@@ -13,14 +13,18 @@ use lakegate_format::infer::{self, Seen};
 use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
 use lakegate_lake::files::widen;
+use lakegate_lake::grid::{self, GridStage};
 use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
+use lakegate_lake::quality::Stage;
 use lakegate_lake::sink::SinkOptions;
 
 use super::dedupe::Dedupers;
+use super::derived;
 use super::fold::compile_transform;
 use super::gather::nulls_of;
 use super::parse::{Parsed, Rows};
+use super::quality;
 use lakegate_format::text::Notation;
 
 /// Rows per chunk that inference looks at.
@@ -38,6 +42,8 @@ pub struct TableState {
     /// As the table is laid out; only a replay brings today's configuration.
     pub partition_by: Vec<PartitionBy>,
     pub extras: Extras,
+    pub grid: Option<Arc<GridStage>>,
+    pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// Whether the plan differs from the stored schema.
     pub grown: bool,
@@ -82,11 +88,28 @@ pub struct TableView {
     pub config: Table,
     pub plan: Plan,
     pub partition_by: Vec<PartitionBy>,
+    pub grid: Option<Arc<GridStage>>,
+    pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
     stay_int: Vec<String>,
     has_changed_type: bool,
+}
+
+impl View {
+    /// Whether rows tell something of the columns of their table, or of those that
+    /// are made of it, that these do not know yet.
+    pub fn is_news(&self, dataset: &Dataset, parsed: &Parsed) -> bool {
+        let mut tables = vec![parsed.table.as_str()];
+        for (name, origin) in derived::tables(dataset) {
+            if tables.contains(&origin.as_str()) {
+                tables.push(name);
+            }
+        }
+        let is_new = |name: &&str| self.tables.get(*name).is_none_or(|t| t.fresh || t.has_changed_type);
+        tables.iter().any(is_new) || self.tables.get(&parsed.table).is_some_and(|t| t.is_news(&parsed.rows))
+    }
 }
 
 impl TableView {
@@ -127,6 +150,17 @@ fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows
         })
         .map(|(t, _)| t.spec.name.clone())
         .collect()
+}
+
+/// Inferred integer columns for which typed rows have doubles.
+fn widened(plan: &Plan, rows: &Rows) -> Vec<String> {
+    let Rows::Typed(batch) = rows else { return Vec::new() };
+    let sources = conform::sources(plan, &rows.names().collect::<Vec<_>>());
+    let is_wider = |(t, source): &(&Target, Option<usize>)| {
+        let inferred = !t.declared && t.spec.kind.is_none() && t.data_type.is_signed_integer();
+        inferred && source.is_some_and(|at| batch.column(at).data_type().is_floating())
+    };
+    plan.targets.iter().zip(sources).filter(is_wider).map(|(t, _)| t.spec.name.clone()).collect()
 }
 
 impl Tables {
@@ -238,8 +272,7 @@ impl Tables {
         let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
-        let changed_type = stored.as_ref().and_then(|s| layout::changed_type(s, &config.columns));
-        let plan = match &stored {
+        let mut plan = match &stored {
             Some(stored) => {
                 layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
             }
@@ -254,6 +287,13 @@ impl Tables {
                 nulls,
             },
         };
+        // Flags and what is said of averages are made, not read.
+        let made = quality::made_columns(&plan, &config);
+        plan.targets.retain(|t| !made.contains(&t.spec.name));
+        let flags = config.flags(names_of(&plan));
+        let changed_type = stored.as_ref().and_then(|s| {
+            layout::changed_type(s, &config.columns).or_else(|| layout::changed_flags(s, &flags))
+        });
         let partition_by = match &stored {
             Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
             None => config.partition_by.clone(),
@@ -267,11 +307,14 @@ impl Tables {
         let grown = match &stored {
             Some(s) => {
                 let wanted = layout::schema(&plan, &partition_by, extras)?;
+                let wanted = layout::with_flags(&grid::with_companions(&config, &wanted), &flags);
                 wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
             }
             None => true,
         };
         let mut state = TableState {
+            grid: None,
+            quality: quality::none(plan.schema())?,
             checks: Arc::new(Checks::compile(&[], &[], plan.schema()).await?),
             config,
             log,
@@ -347,6 +390,31 @@ impl Tables {
                 return Err(f);
             }
         }
+        if let Err(f) = self.see_derived(file).await {
+            self.restore(saved);
+            return Err(f);
+        }
+        Ok(())
+    }
+
+    /// Takes account of what the tables of a file tell of those that are made of
+    /// them.
+    async fn see_derived(&mut self, file: &[Parsed]) -> Result<(), Failure> {
+        let dataset = self.dataset.clone();
+        let mut seen: Vec<&str> = file.iter().map(|p| p.table.as_str()).collect();
+        for (name, origin) in derived::tables(&dataset) {
+            if !seen.contains(&origin.as_str()) {
+                continue;
+            }
+            seen.push(name);
+            self.open(name).await?;
+            let config = &dataset.tables[name];
+            let of = self.open.get(origin).ok_or_else(|| Failure::new(Code::Bug, "an origin is not open"))?;
+            // What a command makes of the rows is declared.
+            let glimpse =
+                config.hook.is_none().then(|| derived::glimpse(name, &of.plan, of.quality.output().clone()));
+            self.see_table(name, glimpse.as_slice(), &[]).await?;
+        }
         Ok(())
     }
 
@@ -378,6 +446,7 @@ impl Tables {
         let before = state.plan.targets.len();
         state.add_columns(&parts, output.as_ref(), fresh);
         conform::check_names(&state.plan).map_err(Failure::from)?;
+        quality::check_names(&state.plan, &state.config)?;
         // A partition column that no file has, or a type that has no place in a
         // table, is this file's failure, here, and not the commit's.
         let schema = state.schema()?;
@@ -416,6 +485,8 @@ impl Tables {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
                             partition_by: s.partition_by.clone(),
+                            grid: s.grid.clone(),
+                            quality: s.quality.clone(),
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
                             stay_int: s.stay_int.clone(),
@@ -426,6 +497,10 @@ impl Tables {
                 .collect(),
         }
     }
+}
+
+fn names_of(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.targets.iter().map(|t| t.spec.name.as_str())
 }
 
 /// A text file whose header names none of the columns that are declared or were
@@ -456,7 +531,9 @@ fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failur
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
-        Ok(layout::schema(&self.plan, &self.partition_by, self.extras)?)
+        let schema = layout::schema(&self.plan, &self.partition_by, self.extras)?;
+        let schema = grid::with_companions(&self.config, &schema);
+        Ok(layout::with_flags(&schema, &self.config.flags(names_of(&self.plan))))
     }
 
     /// What to say where the table is laid out otherwise than is declared now.
@@ -484,7 +561,16 @@ impl TableState {
 
     async fn compile_checks(&mut self) -> Result<(), Failure> {
         let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
-        self.checks = Arc::new(Checks::compile(&self.config.expect, &columns, self.plan.schema()).await?);
+        let Table { quality, coordinates, expect, .. } = &self.config;
+        let schema = self.plan.schema();
+        self.grid = GridStage::compile(&self.config, schema.clone())?.map(Arc::new);
+        let schema = self.grid.as_ref().map_or(schema, |grid| grid.output().clone());
+        let is_flagged = |column: &str| {
+            names_of(&self.plan).any(|name| name == column) && self.config.flags_of(column).is_some()
+        };
+        let stage = Stage::compile(quality, &columns, coordinates, schema)?;
+        self.quality = Arc::new(stage.flagging(is_flagged));
+        self.checks = Arc::new(Checks::compile(expect, &columns, self.quality.output().clone()).await?);
         Ok(())
     }
 
@@ -495,6 +581,11 @@ impl TableState {
         let mut columns: Vec<String> = Vec::new();
         for part in parts {
             columns.extend(drifting(&self.plan, &self.partition_by, &self.stay_int, &part.rows));
+        }
+        if self.config.origin.is_some() {
+            // A glimpse has no values: the types say that doubles are to come.
+            columns.extend(parts.iter().flat_map(|part| widened(&self.plan, &part.rows)));
+            columns.retain(|c| !self.stay_int.contains(c));
         }
         columns.sort();
         columns.dedup();
@@ -551,7 +642,11 @@ impl TableState {
                     }
                 }
                 Rows::Typed(batch) => {
+                    let names: Vec<&str> = part.rows.names().collect();
                     for f in batch.schema_ref().fields() {
+                        if derived::flagged(&self.config, &names, f.name()).is_some() {
+                            continue;
+                        }
                         if typed.insert(f.name().clone(), delta_type(f.data_type())).is_none() {
                             order.push(f.name().clone());
                         }
@@ -563,7 +658,12 @@ impl TableState {
             let stated = target.spec.sources().find_map(|s| units.get(s)).cloned();
             target.spec.unit = stated;
         }
+        let names: Vec<&str> =
+            output.into_iter().flat_map(|s| s.fields()).map(|f| f.name().as_str()).collect();
         for f in output.into_iter().flat_map(|s| s.fields()) {
+            if derived::flagged(&self.config, &names, f.name()).is_some() {
+                continue;
+            }
             typed.insert(f.name().clone(), delta_type(f.data_type()));
             order.push(f.name().clone());
         }
@@ -600,6 +700,8 @@ impl TableState {
                 (None, None) if self.plan.evolve != Evolve::Add || declared.is_some() => DataType::Utf8,
                 (None, None) => continue,
             };
+            let column = declared.as_ref().map_or_else(|| conform::column_name(&name), |c| c.name.clone());
+            let data_type = grid::kept_type(&self.config, &column, data_type);
             let mut target = match declared {
                 Some(spec) => Target::untyped(spec, data_type),
                 None => Target::inferred(&name, data_type),
