@@ -21,7 +21,6 @@ use arrow::datatypes::{
     DataType, Field, FieldRef, Float64Type, Int32Type, Schema, SchemaRef, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
-use indexmap::IndexMap;
 use lakegate_domain::model::{Align, Assessment, Flags, Grid, Method, Table};
 use lakegate_domain::{Code, Failure};
 
