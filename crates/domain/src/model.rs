@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dedupe::Dedupe;
 use crate::exchange::Rule;
+use crate::export::Export;
 use crate::feed::{Feed, Feeds, Template};
 use crate::health::Rules;
 use crate::ids::DatasetName;
@@ -250,6 +251,22 @@ impl Read {
             Some(Format::GtfsRt(feed)) => feed.streams.iter().map(|s| s.to_string()).collect(),
             Some(Format::Netcdf(netcdf)) if netcdf.dimensions.len() > 1 => netcdf.dimensions.clone(),
             _ => self.streams.iter().map(|s| s.name.clone()).collect(),
+        }
+    }
+
+    /// Whether a landed file of this name is text that is read once, from its
+    /// beginning to its end.
+    pub fn is_streamed_text(&self, name: &str) -> bool {
+        if self.member.is_some() || !self.streams.is_empty() {
+            return false;
+        }
+        match &self.format {
+            Some(format) => matches!(format, Format::Csv(_) | Format::Ndjson),
+            None => {
+                let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+                let known = ["csv", "tsv", "txt", "ndjson", "jsonl"];
+                known.iter().any(|known| ending.eq_ignore_ascii_case(known))
+            }
         }
     }
 
@@ -506,6 +523,8 @@ pub struct Table {
     /// In the order in which they are done, before `expect`.
     pub quality: Vec<Quality>,
     pub expect: Vec<Expectation>,
+    /// How its rows are written to files for others.
+    pub export: Option<Export>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -540,7 +559,7 @@ pub struct Column {
     pub fail_std: Option<f64>,
     pub warn_std: Option<f64>,
     /// More metadata kept with the column, such as `standard_name`.
-    pub attributes: IndexMap<String, String>,
+    pub attributes: IndexMap<String, Attribute>,
 }
 
 impl Column {
@@ -681,6 +700,28 @@ impl std::fmt::Display for Scalar {
             Scalar::Int(v) => write!(f, "{v}"),
             Scalar::Float(v) => write!(f, "{v}"),
             Scalar::Text(v) => f.write_str(v),
+        }
+    }
+}
+
+/// What is said of a column or an exported file, with its type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attribute {
+    Text(String),
+    Texts(Vec<String>),
+    Ints(Vec<i64>),
+    Floats(Vec<f64>),
+}
+
+/// As metadata that is text shows it: values between commas, texts as JSON.
+impl std::fmt::Display for Attribute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed = |values: Vec<String>| values.join(",");
+        match self {
+            Attribute::Text(text) => f.write_str(text),
+            Attribute::Texts(texts) => f.write_str(&serde_json::Value::from(texts.as_slice()).to_string()),
+            Attribute::Ints(v) => f.write_str(&listed(v.iter().map(i64::to_string).collect())),
+            Attribute::Floats(v) => f.write_str(&listed(v.iter().map(f64::to_string).collect())),
         }
     }
 }

@@ -8,7 +8,9 @@ mod cli;
 mod commands;
 mod context;
 mod engine;
+mod exports;
 mod failpoint;
+mod health;
 mod ingest;
 mod intake;
 mod mishap;
@@ -20,7 +22,6 @@ mod render;
 mod replay;
 mod statements;
 mod system;
-mod watch;
 mod worker;
 
 use std::process::ExitCode;

@@ -126,3 +126,8 @@ fn quality() {
 fn published() {
     check("published.txt");
 }
+
+#[test]
+fn export() {
+    check("export.txt");
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, UInt32Array};
 use arrow::buffer::BooleanBuffer;
+use arrow::compute::kernels::zip::zip;
 use arrow::compute::{SortColumn, SortOptions, cast, lexsort_to_indices, nullif, take};
 use arrow::datatypes::{DataType, Field, Int64Type};
 use arrow::error::ArrowError;
@@ -208,10 +209,13 @@ impl Work<'_> {
                 }
             }
         }
-        let leaf: ArrayRef = match cells.leaf.data_type() {
+        // What did not fail stays to the last bit, also where it is no number.
+        let gone = BooleanArray::new(failed.clone(), None);
+        let filled: ArrayRef = match cells.leaf.data_type() {
             DataType::Float32 => Arc::new(leaf.iter().map(|v| v.map(|v| v as f32)).collect::<Float32Array>()),
             _ => Arc::new(Float64Array::from(leaf)),
         };
+        let leaf = zip(&gone, &filled, &cells.leaf)?;
         self.columns[column] = Cells::with_leaf(&self.columns[column], &leaf)?;
         Ok(())
     }

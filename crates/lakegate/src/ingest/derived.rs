@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use lakegate_domain::model::{Dataset, Table, qc_name};
 use lakegate_domain::{Code, Failure};
 use lakegate_format::conform::{self, Plan};
@@ -63,8 +63,17 @@ pub fn parsed(table: &str, plan: &Plan, rows: RecordBatch) -> Parsed {
 }
 
 /// What is looked at of a table to know the columns of one that is made of it.
-pub fn glimpse(table: &str, plan: &Plan, schema: SchemaRef) -> Parsed {
-    parsed(table, plan, RecordBatch::new_empty(schema))
+pub fn glimpse(table: &str, plan: &Plan, schema: &SchemaRef) -> Parsed {
+    // With what files state of a column, which holds for it here too.
+    let stated = |f: &FieldRef| {
+        let mut metadata = f.metadata().clone();
+        if let Some(target) = plan.targets.iter().find(|t| t.spec.name == *f.name()) {
+            target.stated.put(&mut metadata);
+        }
+        f.as_ref().clone().with_metadata(metadata)
+    };
+    let schema = Schema::new(schema.fields().iter().map(stated).collect::<Vec<_>>());
+    parsed(table, plan, RecordBatch::new_empty(Arc::new(schema)))
 }
 
 /// The column whose flags another holds, where both are among the columns that

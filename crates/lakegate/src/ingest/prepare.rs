@@ -125,10 +125,7 @@ impl Env<'_> {
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
         // Proved to be the bytes that landed: a hard-linked file may have been
         // overwritten in place, to the same size even.
-        let source = match self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)? {
-            RawBytes::Bytes(b) => Source::Bytes(b.into()),
-            RawBytes::File(path) => Source::File(path),
-        };
+        let source = source(self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)?, job.size_bytes);
         if job.size_bytes == 0 {
             return Err(self.empty("the file is empty: it has no bytes at all"));
         }
@@ -145,6 +142,15 @@ pub fn place(raw: &RawRef) -> Result<RawPlace, Failure> {
         Failure::new(Code::RawMissing, format!("the ledger says `{}` of how bytes are kept", raw.method))
     })?;
     Ok(RawPlace { pack: raw.pack.clone(), offset: raw.offset, stored_bytes: raw.stored_bytes, method })
+}
+
+/// Raw bytes as a reader takes them. `size_bytes` is the landed file's.
+pub fn source(raw: RawBytes, size_bytes: u64) -> Source {
+    match raw {
+        RawBytes::Bytes(bytes) => Source::Bytes(bytes.into()),
+        RawBytes::File(path) => Source::File(path),
+        RawBytes::Zstd(path) => Source::Zstd { path, size_bytes },
+    }
 }
 
 /// Files that are ready, and those that are not.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use lakegate_domain::model::{Column, Dataset, Evolve, Kind, OnFail, PartitionBy, Table};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
+use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
 use lakegate_lake::files::widen;
@@ -412,7 +413,7 @@ impl Tables {
             let of = self.open.get(origin).ok_or_else(|| Failure::new(Code::Bug, "an origin is not open"))?;
             // What a command makes of the rows is declared.
             let glimpse =
-                config.hook.is_none().then(|| derived::glimpse(name, &of.plan, of.quality.output().clone()));
+                config.hook.is_none().then(|| derived::glimpse(name, &of.plan, of.quality.output()));
             self.see_table(name, glimpse.as_slice(), &[]).await?;
         }
         Ok(())
@@ -458,7 +459,7 @@ impl Tables {
             state.grown |= state.plan.targets.len() != before;
             state.compile_checks().await?;
         }
-        if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
+        if output.is_none() && state.widen(&parts, self.sink.as_ref()).await? {
             self.n_widened += 1;
         }
         Ok(())
@@ -526,6 +527,12 @@ fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failur
             found.join(", ")
         ),
     ))
+}
+
+/// What files state of a column; of bounds nothing where its unit is another.
+fn stated_of(stated: &HashMap<String, Stated>, spec: &Column) -> Stated {
+    let of = spec.sources().find_map(|s| stated.get(s)).cloned().unwrap_or_default();
+    if spec.is_measured() { of.without_bounds() } else { of }
 }
 
 impl TableState {
@@ -625,8 +632,16 @@ impl TableState {
         let mut seen: HashMap<String, Seen> = HashMap::new();
         let mut typed: HashMap<String, DataType> = HashMap::new();
         let mut units: HashMap<String, String> = HashMap::new();
+        let mut stated: HashMap<String, Stated> = HashMap::new();
+        let mut note = |schema: &SchemaRef| {
+            let of = |f: &FieldRef| Some((f.name().clone(), Stated::of(f.metadata())?));
+            stated.extend(schema.fields().iter().filter_map(of));
+        };
         for part in parts {
             units.extend(part.stream.units.iter().cloned());
+            if let (None, Rows::Typed(batch)) = (output, &part.rows) {
+                note(batch.schema_ref());
+            }
             // Behind a transform the file's own columns say nothing of the table's.
             if output.is_some() {
                 continue;
@@ -654,9 +669,15 @@ impl TableState {
                 }
             }
         }
-        for target in self.plan.targets.iter_mut().filter(|t| t.spec.unit.is_none()) {
-            let stated = target.spec.sources().find_map(|s| units.get(s)).cloned();
-            target.spec.unit = stated;
+        output.into_iter().for_each(note);
+        for target in &mut self.plan.targets {
+            if target.spec.unit.is_none() {
+                let stated = target.spec.sources().find_map(|s| units.get(s)).cloned();
+                target.spec.unit = stated;
+            }
+            if target.stated == Stated::default() {
+                target.stated = stated_of(&stated, &target.spec);
+            }
         }
         let names: Vec<&str> =
             output.into_iter().flat_map(|s| s.fields()).map(|f| f.name().as_str()).collect();
@@ -712,6 +733,7 @@ impl TableState {
             if target.spec.unit.is_none() {
                 target.spec.unit = units.get(&name).cloned();
             }
+            target.stated = stated_of(&stated, &target.spec);
             self.plan.targets.push(target);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
-use super::{expect, meant, quality, stages};
+use super::{expect, export, meant, quality, stages};
 use crate::config::decode::Named;
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
@@ -90,7 +90,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `quality`, `expect` and the like into the tables",
+                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `quality`, `expect`, `export` and the like into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
@@ -313,6 +313,7 @@ fn table(
         sort_by,
         dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
+        export: export::compile(&keys.export, &names, &coordinates, &quality, report),
         coordinates,
         quality,
         expect,
@@ -399,6 +400,22 @@ impl Names<'_> {
             let help = meant(name, known, "declare it under `columns`");
             report.error(span, format!("the table has no column `{name}`"), help);
         }
+    }
+
+    /// Whether every column is known before a file is seen.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn has_provenance(&self) -> bool {
+        self.context.provenance
+    }
+
+    /// What a landed file's name says: groups of `match`, and values of its
+    /// site; `None` where `match` is wrong.
+    pub(super) fn of_file(&self) -> Option<Vec<String>> {
+        let groups = self.context.groups?.iter().filter(|g| *g != TABLE_GROUP);
+        Some(groups.chain(&self.context.site_columns).cloned().collect())
     }
 
     /// As [`Names::check`], where the columns that say where a row comes from

@@ -5,6 +5,7 @@
 
 mod dataset;
 mod expect;
+mod export;
 mod feed;
 mod lake;
 mod quality;
@@ -14,6 +15,7 @@ mod table;
 
 pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
+pub use export::{ExportKeys, VariableKeys};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
 pub use quality::{CheckedColumns, QualityKeys};
