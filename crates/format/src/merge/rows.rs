@@ -100,16 +100,16 @@ pub fn merge_text(
     nulls: &[Vec<String>],
     joined: &Joined,
 ) -> Result<TextBatch> {
-    let mut text = Vec::new();
+    let mut text = String::new();
     // Where each batch's text and what was unescaped of it begin.
     let mut bases: Vec<Vec<(usize, usize)>> = Vec::new();
     for batches in streams {
         let mut its = Vec::new();
         for batch in batches {
             let base = text.len();
-            text.extend_from_slice(&batch.text);
+            text.push_str(&batch.text);
             its.push((base, text.len()));
-            text.extend_from_slice(&batch.side);
+            text.push_str(&batch.side);
         }
         bases.push(its);
     }
@@ -161,7 +161,7 @@ pub fn merge_text(
         columns: made,
         n_rows: joined.n_rows,
         text: text.into(),
-        side: Vec::new(),
+        side: String::new(),
         surplus: surplus(streams, &bases, joined),
     })
 }

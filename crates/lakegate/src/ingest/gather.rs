@@ -370,7 +370,7 @@ fn input(dataset: &Dataset, part: Parsed, table: &str) -> Result<RecordBatch, Fa
         ))
     };
     let as_it_is =
-        |name: &str, t: DataType| Target { spec: Column::named(name), data_type: t, declared: true };
+        |name: &str, t: DataType| Target { declared: true, ..Target::untyped(Column::named(name), t) };
     let targets: Vec<Target> = match &part.rows {
         Rows::Text(batch) => {
             batch.names.iter().map(|n| declared(n).unwrap_or_else(|| as_it_is(n, DataType::Utf8))).collect()
