@@ -219,25 +219,26 @@ pub struct Flags {
 }
 
 impl Table {
-    /// The flags of all columns that have some.
-    pub fn flags(&self) -> IndexMap<String, Flags> {
-        let columns = self.columns.iter().map(|c| &c.name);
-        columns.filter_map(|c| Some((c.clone(), self.flags_of(c)?))).collect()
+    /// The flags of those of `columns` that have some.
+    pub fn flags<'c>(&self, columns: impl IntoIterator<Item = &'c str>) -> IndexMap<String, Flags> {
+        columns.into_iter().filter_map(|c| Some((c.to_string(), self.flags_of(c)?))).collect()
     }
 
-    /// The flags of a column; `None` where no check flags it, and the table has
+    /// The flags of a column; `None` where nothing flags it, and the table has
     /// no [`qc_name`] of it.
     pub fn flags_of(&self, column: &str) -> Option<Flags> {
+        let mut flags = self.prior_flags(column).unwrap_or_default();
         let mut of: Vec<(u32, &Quality)> =
             self.quality.iter().filter_map(|q| Some((*q.bits.get(column)?, q))).collect();
         of.sort_by_key(|(bit, _)| *bit);
         // Checks may share a bit that means the same.
         of.dedup_by_key(|(bit, _)| *bit);
-        (!of.is_empty()).then(|| Flags {
-            masks: of.iter().map(|(bit, _)| 1 << bit).collect(),
-            meanings: of.iter().map(|(_, q)| q.meaning.clone()).collect(),
-            assessments: of.iter().map(|(_, q)| q.assessment).collect(),
-        })
+        for (bit, quality) in of {
+            flags.masks.push(1 << bit);
+            flags.meanings.push(quality.meaning.clone());
+            flags.assessments.push(quality.assessment);
+        }
+        (!flags.masks.is_empty()).then_some(flags)
     }
 }
 

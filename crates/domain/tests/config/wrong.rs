@@ -103,6 +103,11 @@ fn feeds() {
 }
 
 #[test]
+fn stages() {
+    check("stages.txt");
+}
+
+#[test]
 fn tables() {
     check("tables.txt");
 }

@@ -8,7 +8,7 @@ use crate::config::diagnostic::Span;
 use crate::config::raw::{ColumnDecl, ColumnKeys};
 use crate::config::yaml::Key;
 use crate::model::{Attribute, Column, Kind, Range, Scalar};
-use crate::units::{Conversion, ConversionError};
+use crate::units::{Conversion, ConversionError, Unit};
 
 /// Columns that the lake itself adds to every table.
 pub(super) const RESERVED: [&str; 5] = ["_file_id", "_row", "_loaded_at", "_rescued", "_flags"];
@@ -87,15 +87,18 @@ fn column(key: &Key, keys: &ColumnKeys, role: Role, report: &mut Reporter) -> Co
     if let Some(kind) = kind {
         check_fit(kind, keys, report);
     }
+    let inputs = inputs(keys, report);
     Column {
         name: key.text.clone(),
         kind,
-        from: keys.from.get().map(|f| f.0.clone()),
+        from: inputs.first().cloned(),
+        or_from: inputs.into_iter().skip(1).collect(),
         nulls: keys.nulls.get().map_or(Vec::new(), |n| n.0.items.iter().map(|s| s.value.0.clone()).collect()),
         format: keys.format.get().cloned(),
         timezone: keys.timezone.get().map(|z| z.0.clone()),
         unit: keys.unit.get().map(|u| u.0.clone()),
         conversion: conversion(kind, keys, report),
+        stated_unit: is_stated(keys),
         default: keys.default.get().cloned(),
         description: keys.description.get().cloned(),
         valid_range: range(&keys.valid_range, report),
@@ -109,6 +112,29 @@ fn column(key: &Key, keys: &ColumnKeys, role: Role, report: &mut Reporter) -> Co
         warn_std: distance(&keys.warn_std, report),
         attributes: attributes(keys, report),
     }
+}
+
+/// The input columns, in the order in which they are tried.
+fn inputs(keys: &ColumnKeys, report: &mut Reporter) -> Vec<String> {
+    let mut inputs: Vec<String> = Vec::new();
+    let Some(at) = keys.from.at() else { return inputs };
+    for input in &at.value.0.items {
+        if inputs.contains(&input.value.0) {
+            report.error(input.span, format!("`{}` is named twice", input.value.0), "name it once");
+        }
+        inputs.push(input.value.0.clone());
+    }
+    if at.value.0.is_empty() {
+        report.error(at.span, "`from` names no column", "name one, or remove `from`");
+    }
+    inputs
+}
+
+/// The unit that a file states.
+const STATED: &str = "stated";
+
+fn is_stated(keys: &ColumnKeys) -> bool {
+    keys.from_unit.get().is_some_and(|unit| unit.0 == STATED)
 }
 
 pub(super) fn is_time(kind: Kind) -> bool {
@@ -138,6 +164,12 @@ fn conversion(kind: Option<Kind>, keys: &ColumnKeys, report: &mut Reporter) -> O
         }
         return None;
     };
+    if is_stated(keys) {
+        if let Err(unit) = Unit::parse(&to.value.0) {
+            report.error(to.span, unit.to_string(), unit.help());
+        }
+        return None;
+    }
     match Conversion::between(&from.value.0, &to.value.0) {
         Ok(conversion) => Some(conversion),
         Err(e) => {

@@ -9,6 +9,7 @@ mod feed;
 mod publish;
 mod quality;
 mod read;
+mod stages;
 mod tables;
 mod watch;
 

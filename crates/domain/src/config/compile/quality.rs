@@ -10,7 +10,9 @@ use super::tables::Names;
 use crate::config::decode::{At, Many, OneOrMany, Reporter, Slot};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{CheckedColumns, NullIs, QualityKeys};
-use crate::model::{Assessment, Column, Kind, Level, Order, Quality, QualityCheck, Then, qc_name};
+use crate::model::{
+    Assessment, Column, Flags, Kind, Level, Order, Quality, QualityCheck, Table, Then, qc_name,
+};
 
 /// Bits of a flag that is a 32-bit integer without its sign.
 const BITS: u32 = 31;
@@ -41,13 +43,15 @@ pub(super) fn default_coordinates(columns: &[Column]) -> Vec<String> {
     columns.iter().filter(|c| c.kind == Some(Kind::Timestamp)).map(|c| c.name.clone()).take(1).collect()
 }
 
-/// The checks of a table. `coordinates` are right or were complained about.
+/// The checks of a table. `before` is the table without them; its coordinates are
+/// right or were complained about.
 pub(super) fn compile(
     list: &Many<QualityKeys>,
-    coordinates: &[String],
+    before: &Table,
     names: &Names,
     report: &mut Reporter,
 ) -> Vec<Quality> {
+    let coordinates = &before.coordinates;
     let mut found: Vec<(Quality, Span)> = Vec::new();
     let mut meant_by: Vec<Bits> = Vec::new();
     for at in &list.items {
@@ -62,7 +66,7 @@ pub(super) fn compile(
         found.push((Quality { name, ..quality }, at.span));
         meant_by.push(bits);
     }
-    give_bits(&mut found, &meant_by, report);
+    give_bits(&mut found, &meant_by, before, report);
     let found: Vec<Quality> = found.into_iter().map(|(quality, _)| quality).collect();
     check_flag_columns(&found, names, report);
     found
@@ -368,12 +372,28 @@ fn bit(at: &At<u64>, flags: bool, report: &mut Reporter) -> Option<(u32, Span)> 
 
 /// Gives every flag its bit: written ones first, then each column's next free
 /// ones in the order of the checks.
-fn give_bits(found: &mut [(Quality, Span)], meant_by: &[Bits], report: &mut Reporter) {
+fn give_bits(found: &mut [(Quality, Span)], meant_by: &[Bits], before: &Table, report: &mut Reporter) {
+    let prior: HashMap<&String, Flags> = meant_by
+        .iter()
+        .flat_map(|bits| &bits.columns)
+        .filter_map(|column| Some((column, before.flags_of(column)?)))
+        .collect();
+    let prior_meaning = |column: &String, bit: u32| {
+        let flags = prior.get(column)?;
+        let at = flags.masks.iter().position(|mask| *mask == 1 << bit)?;
+        Some(flags.meanings[at].as_str())
+    };
     // By column and bit, the check that has it.
     let mut taken: HashMap<(&str, u32), usize> = HashMap::new();
     for (n, bits) in meant_by.iter().enumerate() {
         let Some((bit, span)) = bits.written else { continue };
         for column in &bits.columns {
+            if let Some(meaning) = prior_meaning(column, bit) {
+                let message = format!("bit {} of `{}` has another meaning already", bit + 1, qc_name(column));
+                let help = format!("it is `{meaning}`; choose another bit, or leave `bit` out");
+                report.error(span, message, help);
+                continue;
+            }
             let other = *taken.entry((column, bit)).or_insert(n);
             let (a, b) = (&found[other].0, &found[n].0);
             if (&a.meaning, a.assessment) != (&b.meaning, b.assessment) {
@@ -387,7 +407,10 @@ fn give_bits(found: &mut [(Quality, Span)], meant_by: &[Bits], report: &mut Repo
     }
     for (n, bits) in meant_by.iter().enumerate().filter(|(_, bits)| bits.written.is_none()) {
         for column in &bits.columns {
-            let Some(bit) = (0..BITS).find(|bit| !taken.contains_key(&(column.as_str(), *bit))) else {
+            let is_free = |bit: &u32| {
+                !taken.contains_key(&(column.as_str(), *bit)) && prior_meaning(column, *bit).is_none()
+            };
+            let Some(bit) = (0..BITS).find(is_free) else {
                 let message = format!("`{}` has {BITS} flags already", qc_name(column));
                 report.error(
                     found[n].1,

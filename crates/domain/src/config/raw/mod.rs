@@ -10,6 +10,7 @@ mod feed;
 mod lake;
 mod quality;
 mod read;
+mod stages;
 mod table;
 
 pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
@@ -22,4 +23,5 @@ pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,
 };
+pub use stages::{GridKeys, HookKeys, MergeKeys};
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};
