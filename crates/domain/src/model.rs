@@ -325,7 +325,7 @@ impl Format {
             Format::Xml(_) => "xml",
             Format::GtfsRt(_) => "gtfs_rt",
             Format::Records(preset, _) => preset.name(),
-            Format::WhpExchange(_) => "whp_exchange",
+            Format::WhpExchange(_) => crate::exchange::FORMAT,
         }
     }
 }
@@ -517,7 +517,9 @@ pub struct Column {
     /// IANA zone of a naive time, instead of the dataset's.
     pub timezone: Option<String>,
     pub unit: Option<String>,
-    /// From the unit of the input's values (`from_unit`) to `unit`.
+    /// The unit of the input's values, where it is another one.
+    pub from_unit: Option<String>,
+    /// From that one to `unit`.
     pub conversion: Option<Conversion>,
     pub default: Option<Scalar>,
     pub description: Option<String>,
@@ -536,6 +538,7 @@ impl Column {
             format: None,
             timezone: None,
             unit: None,
+            from_unit: None,
             conversion: None,
             default: None,
             description: None,

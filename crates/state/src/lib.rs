@@ -17,6 +17,7 @@
 //! | [`polls`]    | what polls of feeds came to |
 //! | [`raw`]      | where the bytes are kept |
 //! | [`strays`]   | what no dataset takes |
+//! | [`review`]   | what each file holds, and what is wrong with it |
 //! | [`runs`]     | recorded executions |
 //! | [`system`]   | all of it as tables for SQL |
 
@@ -33,6 +34,7 @@ pub mod parked;
 pub mod polls;
 pub mod raw;
 pub mod replay;
+pub mod review;
 pub mod runs;
 mod sqlite;
 mod store;
@@ -50,6 +52,7 @@ pub use parked::{Filter, ParkedFile};
 pub use polls::Polled;
 pub use raw::{RawEntry, RawPack, RawRef};
 pub use replay::{Replayable, Swap};
+pub use review::{Census, REVIEW_TABLES, ReviewFilter, Reviewed};
 pub use runs::RunStatus;
 pub use store::{Millis, Store};
 pub use strays::{Stray, StrayReason, StrayRow};

@@ -18,6 +18,7 @@ use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
+use super::contents::Gathered;
 use super::outcome::{FileOut, TableOut};
 use super::parse::{Parsed, Rows};
 use super::tables::{TableView, View};
@@ -76,6 +77,7 @@ pub struct FileFold<'a> {
     limits: TransformLimits,
     stop: &'a AtomicBool,
     tables: BTreeMap<String, TableFold>,
+    contents: Gathered,
 }
 
 struct TableFold {
@@ -98,7 +100,8 @@ impl<'a> FileFold<'a> {
         limits: TransformLimits,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, tables: BTreeMap::new() }
+        let (tables, contents) = (BTreeMap::new(), Gathered::default());
+        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, tables, contents }
     }
 
     /// Sees the tables as they have grown.
@@ -144,10 +147,14 @@ impl<'a> FileFold<'a> {
                 Some(c) => c,
                 None => conform_rows(&table.plan, &parsed.rows, first_row)?,
             };
+            let declared = &table.config.columns;
+            self.contents.add(&parsed, &table.plan, declared, true, &n_values(&conformed.batch));
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
             return put(self.checked(&parsed.table, &table, conformed, rows, &parsed.rows)?);
         };
-        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
+        let (plan, input) =
+            transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
+        self.contents.add(&parsed, &plan, &self.dataset.input, false, &n_values(&input));
         let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
@@ -305,7 +312,7 @@ impl<'a> FileFold<'a> {
     /// # Errors
     /// LG501 and LG502 where an expectation rejects the file.
     pub fn finish(self) -> Result<FileOut, Failure> {
-        let mut out = FileOut::default();
+        let mut out = FileOut { contents: self.contents.finish(), ..FileOut::default() };
         for (name, fold) in self.tables {
             let TableFold { check, out: mut table, .. } = fold;
             let (findings, rejected) = check.finish();
@@ -385,14 +392,15 @@ pub async fn compile_transform(
     Transform::compile(sql, input).await
 }
 
-/// What a transform sees of a batch: the file's columns, its facts, and `_row`.
+/// What a transform sees of a batch: the file's columns, as the plan has them, its
+/// facts, and `_row`.
 pub fn transform_input(
     dataset: &Dataset,
     rows: &Rows,
     facts: &FileFacts,
     first_row: u64,
     nulls: &[String],
-) -> Result<RecordBatch, Failure> {
+) -> Result<(Plan, RecordBatch), Failure> {
     let plan = input_plan(dataset, rows, nulls)?;
     let Conformed { batch, rescued } = conform_rows(&plan, rows, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
@@ -414,11 +422,13 @@ pub fn transform_input(
     for (field, value) in fact_fields().iter().zip(values) {
         batch = with_column(&batch, field.name(), value)?;
     }
-    with_column(
-        &batch,
-        layout::ROW,
-        Arc::new(Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64)),
-    )
+    let rows = Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64);
+    Ok((plan, with_column(&batch, layout::ROW, Arc::new(rows))?))
+}
+
+/// How many values each column has.
+fn n_values(batch: &RecordBatch) -> Vec<u64> {
+    batch.columns().iter().map(|c| (c.len() - c.null_count()) as u64).collect()
 }
 
 fn merge_schemas(schemas: impl IntoIterator<Item = Schema>) -> Result<SchemaRef, Failure> {

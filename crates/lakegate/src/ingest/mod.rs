@@ -12,6 +12,7 @@
 //! A file whose rows a table holds already, by its token, is read again for
 //! its figures but not written there again.
 
+pub mod contents;
 pub mod dedupe;
 pub mod fold;
 pub mod outcome;
@@ -384,6 +385,7 @@ pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
             job_id: job.job_id,
             n_read: out.n_read(),
             duration_ms: out.duration_ms,
+            contents: out.contents.clone(),
             column_stats: out.stats_json(|t| dataset.name.table(t).to_string()),
             tables: out
                 .tables

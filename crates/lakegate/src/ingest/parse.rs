@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use lakegate_domain::ids::NAME_BYTES;
 use lakegate_domain::model::{Dataset, Scalar};
@@ -33,6 +33,23 @@ impl Rows {
         }
     }
 
+    /// How many values a column has that nothing is made of: what the file writes
+    /// as missing is not one.
+    pub fn n_values(&self, column: usize) -> u64 {
+        let n = match self {
+            Rows::Typed(batch) => batch.num_rows() - batch.column(column).null_count(),
+            Rows::Text(batch) => {
+                let is_value = |cell: &Cell| match (batch.get(*cell), batch.notation) {
+                    (None, _) => false,
+                    (Some(text), Notation::Plain) => cell.is_quoted() || !text.is_empty(),
+                    (Some(text), Notation::Json) => text != "null",
+                };
+                batch.columns[column].iter().filter(|cell| is_value(cell)).count()
+            }
+        };
+        n as u64
+    }
+
     /// The columns' names as the file has them.
     pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
@@ -48,6 +65,9 @@ pub struct Parsed {
     pub table: String,
     pub stream: Arc<Stream>,
     pub rows: Rows,
+    /// The first of its columns, so many, are the file's own; the others are from
+    /// its name.
+    pub n_own: usize,
 }
 
 /// What every row of a file is given from its name: the route's groups and its
@@ -116,15 +136,19 @@ fn no_table(dataset: &Dataset, what: &str) -> Failure {
 /// Parses a chunk and adds the file's constants. The costly part of reading;
 /// it depends on nothing but its input and runs on any thread.
 pub fn parse(chunk: Chunk, table: String, constants: &[(String, String)]) -> Result<Parsed, Failure> {
-    let rows = match chunk.payload {
+    let (rows, n_own) = match chunk.payload {
         Payload::Text(text) => {
             let mut batch = text.parse().map_err(Failure::from)?;
+            let n_own = batch.names.len();
             add_to_text(&mut batch, constants);
-            Rows::Text(batch)
+            (Rows::Text(batch), n_own)
         }
-        Payload::Typed(batch) => Rows::Typed(add_to_typed(batch, constants)?),
+        Payload::Typed(batch) => {
+            let n_own = batch.num_columns();
+            (Rows::Typed(add_to_typed(batch, constants)?), n_own)
+        }
     };
-    Ok(Parsed { table, stream: chunk.stream, rows })
+    Ok(Parsed { table, stream: chunk.stream, rows, n_own })
 }
 
 /// A column that the file itself has goes before one from its name.

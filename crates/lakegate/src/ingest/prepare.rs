@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use lakegate_domain::model::{Dataset, Empty};
 use lakegate_domain::{Code, Failure, Seq};
 use lakegate_format::conform::Conformed;
-use lakegate_format::open::{self, Chunk, Reader, Source};
+use lakegate_format::open::{self, Chunk, Reader, Source, Surveyed};
 use lakegate_lake::log::AddFile;
 use lakegate_lake::sink::SinkOptions;
 use lakegate_land::{Method, RawBytes, RawPlace, RawStore};
@@ -95,11 +95,24 @@ impl Env<'_> {
         }
     }
 
+    /// A file's raw bytes. Proved to be those that landed: a hard-linked file may
+    /// have been overwritten in place, to the same size even.
+    fn source(&self, job: &Job) -> Result<Source, Failure> {
+        Ok(source(self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)?, job.size_bytes))
+    }
+
+    /// What the documents of a file are, as far as its raw bytes can be read.
+    pub fn survey(&self, job: &Job) -> Vec<Surveyed> {
+        let name = job.path.rsplit('/').next().unwrap_or(&job.path);
+        match self.source(job) {
+            Ok(source) => open::survey(source, name, &self.dataset.read, self.spill),
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// Opens a file's reader over its raw bytes.
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
-        // Proved to be the bytes that landed: a hard-linked file may have been
-        // overwritten in place, to the same size even.
-        let source = source(self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)?, job.size_bytes);
+        let source = self.source(job)?;
         if job.size_bytes == 0 {
             return Err(self.empty("the file is empty: it has no bytes at all"));
         }

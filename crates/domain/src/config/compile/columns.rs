@@ -95,6 +95,7 @@ fn column(key: &Key, keys: &ColumnKeys, role: Role, report: &mut Reporter) -> Co
         format: keys.format.get().cloned(),
         timezone: keys.timezone.get().map(|z| z.0.clone()),
         unit: keys.unit.get().map(|u| u.0.clone()),
+        from_unit: keys.from_unit.get().map(|u| u.0.clone()),
         conversion: conversion(kind, keys, report),
         default: keys.default.get().cloned(),
         description: keys.description.get().cloned(),
