@@ -198,12 +198,7 @@ impl Rows {
     /// LG106 where it is longer than the cap of a record, LG102 where it is no
     /// text, LG101 where it breaks a rule that is not accepted: the first one by
     /// line, with the number of others.
-    pub fn open(
-        blob: &Blob,
-        options: &WhpExchange,
-        chunk_bytes: usize,
-        record_cap: usize,
-    ) -> Result<Opened> {
+    pub fn open(blob: &Blob, options: &WhpExchange, chunk_bytes: usize, record_cap: usize) -> Result<Opened> {
         let mut bytes = Vec::new();
         blob.reader().take(record_cap as u64 + 1).read_to_end(&mut bytes).map_err(carried)?;
         if bytes.len() > record_cap {

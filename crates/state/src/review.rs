@@ -110,8 +110,17 @@ impl Reviewed {
         self.file_id.map(|f| f.0).into()
     }
 
-    /// Its row of `system.review`.
-    pub fn file_row(&self) -> Vec<Value> {
+    /// Its rows of a system table: `review`, `problems` or `file_columns`.
+    pub fn rows(&self, table: &str) -> Vec<Vec<Value>> {
+        match table {
+            "review" => vec![self.file_row()],
+            "problems" => self.problem_rows(),
+            "file_columns" => self.column_rows(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn file_row(&self) -> Vec<Value> {
         let problems = self.problems();
         let n = |severity: Severity| -> Value {
             problems.iter().filter(|p| p.severity == severity).map(|p| p.n).sum::<u64>().into()
@@ -127,7 +136,7 @@ impl Reviewed {
         vec![
             self.id(),
             self.dataset.clone().into(),
-            self.landing.as_str().into(),
+            Some(self.landing.as_str()).filter(|l| !l.is_empty()).into(),
             self.path.as_str().into(),
             self.state.as_str().into(),
             self.contents.as_ref().and_then(Contents::kind).into(),
@@ -144,8 +153,7 @@ impl Reviewed {
         ]
     }
 
-    /// Its rows of `system.problems`.
-    pub fn problem_rows(&self) -> Vec<Vec<Value>> {
+    fn problem_rows(&self) -> Vec<Vec<Value>> {
         let row = |p: Problem| {
             vec![
                 self.id(),
@@ -163,15 +171,12 @@ impl Reviewed {
         self.problems().into_iter().map(row).collect()
     }
 
-    /// Its rows of `system.file_columns`.
-    pub fn column_rows(&self) -> Vec<Vec<Value>> {
+    fn column_rows(&self) -> Vec<Vec<Value>> {
         let mut rows = Vec::new();
         for (part, counts) in self.parts() {
-            let table = match (&self.dataset, &part.table) {
-                (Some(dataset), Some(table)) => Some(format!("{dataset}.{table}")),
-                _ => part.table.clone(),
-            };
-            let of_table = table.as_ref().and_then(|t| self.column_stats.get(t));
+            let table = self.dataset.iter().zip(&part.table).map(|(d, t)| format!("{d}.{t}")).next();
+            // Where no dataset takes it, there is no table, and yet there are figures.
+            let of_table = table.as_ref().or(part.table.as_ref()).and_then(|t| self.column_stats.get(t));
             for (parameter, (n_rows, n_values)) in part.parameters.iter().zip(&counts.parameters) {
                 let of_column = parameter.column.as_ref().and_then(|c| of_table?.get(c));
                 let figure = |name: &str| of_column.and_then(|c| c.get(name)).cloned().unwrap_or_default();
@@ -240,12 +245,8 @@ impl Census {
                 if parameter.is_flag {
                     continue;
                 }
-                let pair = (
-                    file.dataset.clone(),
-                    part.kind.clone(),
-                    parameter.name.clone(),
-                    parameter.unit.clone(),
-                );
+                let pair =
+                    (file.dataset.clone(), part.kind.clone(), parameter.name.clone(), parameter.unit.clone());
                 let counted = here.entry(pair).or_default();
                 counted.known = parameter.known;
                 counted.n_rows += n_rows;
@@ -338,12 +339,7 @@ pub(crate) async fn system_rows(
         return Ok((census.rows(), None));
     }
     let found = page(conn, &filter, after).await?;
-    let rows = found.files.iter().flat_map(|f| match table {
-        "review" => vec![f.file_row()],
-        "problems" => f.problem_rows(),
-        _ => f.column_rows(),
-    });
-    Ok((rows.collect(), found.next))
+    Ok((found.files.iter().flat_map(|f| f.rows(table)).collect(), found.next))
 }
 
 async fn page(conn: &mut Connection, filter: &ReviewFilter, after: Cursor) -> Result<ReviewPage> {

@@ -30,6 +30,7 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::model::Dataset;
 use lakegate_domain::token::is_committed;
 use lakegate_domain::{Code, Failure, FileId, LaneName, Seq};
+use lakegate_lake::expect::Finding;
 use lakegate_lake::files::without_rows_of;
 use lakegate_lake::layout::FILE_ID;
 use lakegate_lake::log::{AddFile, Commit, TableLog, table_folder};
@@ -400,23 +401,23 @@ pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
                     n_duplicate: t.counts.n_duplicate,
                 })
                 .collect(),
-            expectations: out
-                .tables
-                .iter()
-                .flat_map(|(table, t)| {
-                    t.findings.iter().map(move |f| ExpectationResult {
-                        table: dataset.name.table(table),
-                        name: f.name.clone(),
-                        on_fail: format!("{:?}", f.on_fail).to_lowercase(),
-                        n_checked: f.n_checked,
-                        n_failed: f.n_failed,
-                        first_rows: f.first_rows.clone(),
-                        sample: f.sample.clone(),
-                    })
-                })
-                .collect(),
+            expectations: expectations(dataset, out),
         })
         .collect()
+}
+
+/// What the dataset's expectations said of a file.
+pub fn expectations(dataset: &Dataset, out: &FileOut) -> Vec<ExpectationResult> {
+    let of = |table: &str, f: &Finding| ExpectationResult {
+        table: dataset.name.table(table),
+        name: f.name.clone(),
+        on_fail: format!("{:?}", f.on_fail).to_lowercase(),
+        n_checked: f.n_checked,
+        n_failed: f.n_failed,
+        first_rows: f.first_rows.clone(),
+        sample: f.sample.clone(),
+    };
+    out.tables.iter().flat_map(|(table, t)| t.findings.iter().map(move |f| of(table, f))).collect()
 }
 
 /// Rows and files for one table, waiting for its commit.

@@ -78,23 +78,6 @@ impl Env<'_> {
         FileFold::new(self.dataset, view, facts, self.loaded_at_us, self.runtime.clone(), limits, self.stop)
     }
 
-    fn empty(&self, what: &str) -> Failure {
-        Failure::new(
-            Code::NoRecords,
-            format!("{what}; where such files are normal, say `empty: accept` in the dataset's file"),
-        )
-    }
-
-    /// What a file came to that may have no rows: by the dataset's rule it is
-    /// nobody's concern or this failure.
-    fn accept_empty(&self, read: Result<FileOut, Failure>) -> Result<FileOut, Failure> {
-        match (read, self.dataset.empty) {
-            (Ok(out), Empty::Park) if out.n_read() == 0 => Err(self.empty(NO_ROWS)),
-            (Err(f), Empty::Accept) if f.code == Code::NoRecords => Ok(FileOut::default()),
-            (read, _) => read,
-        }
-    }
-
     /// A file's raw bytes. Proved to be those that landed: a hard-linked file may
     /// have been overwritten in place, to the same size even.
     fn source(&self, job: &Job) -> Result<Source, Failure> {
@@ -112,14 +95,41 @@ impl Env<'_> {
 
     /// Opens a file's reader over its raw bytes.
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
-        let source = self.source(job)?;
-        if job.size_bytes == 0 {
-            return Err(self.empty("the file is empty: it has no bytes at all"));
-        }
-        let name = job.path.rsplit('/').next().unwrap_or(&job.path);
-        let reader = open::open(source, name, &self.dataset.read, self.spill)?;
-        // An empty member is no reason to pass over the others.
-        Ok(if self.dataset.empty == Empty::Accept { reader.skip_empty_members() } else { reader })
+        open_source(self.dataset, self.source(job)?, &job.path, job.size_bytes, self.spill)
+    }
+}
+
+/// Opens a file's reader over its bytes.
+pub fn open_source(
+    dataset: &Dataset,
+    source: Source,
+    path: &str,
+    size_bytes: u64,
+    spill: &Path,
+) -> Result<Reader, Failure> {
+    if size_bytes == 0 {
+        return Err(empty("the file is empty: it has no bytes at all"));
+    }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let reader = open::open(source, name, &dataset.read, spill)?;
+    // An empty member is no reason to pass over the others.
+    Ok(if dataset.empty == Empty::Accept { reader.skip_empty_members() } else { reader })
+}
+
+fn empty(what: &str) -> Failure {
+    Failure::new(
+        Code::NoRecords,
+        format!("{what}; where such files are normal, say `empty: accept` in the dataset's file"),
+    )
+}
+
+/// What a file came to that may have no rows: by the dataset's rule it is nobody's
+/// concern or this failure.
+pub fn accept_empty(dataset: &Dataset, read: Result<FileOut, Failure>) -> Result<FileOut, Failure> {
+    match (read, dataset.empty) {
+        (Ok(out), Empty::Park) if out.n_read() == 0 => Err(empty(NO_ROWS)),
+        (Err(f), Empty::Accept) if f.code == Code::NoRecords => Ok(FileOut::default()),
+        (read, _) => read,
     }
 }
 
@@ -214,12 +224,12 @@ fn whole(
                 let p = p.unwrap_or_default();
                 // Before its header says what a new table's columns are.
                 if env.dataset.empty == Empty::Park && p.iter().all(|p| p.rows.n_rows() == 0) {
-                    prepared.failed.push((job, env.empty(NO_ROWS)));
+                    prepared.failed.push((job, empty(NO_ROWS)));
                 } else {
                     good.push((job, p));
                 }
             }
-            Err(f) => match env.accept_empty(Err(f)) {
+            Err(f) => match accept_empty(env.dataset, Err(f)) {
                 Ok(out) => prepared.files.push((job, out)),
                 Err(f) => prepared.failed.push((job, f)),
             },
@@ -304,7 +314,7 @@ fn before_the_large(
 }
 
 /// Runs `work` over `items` on `threads` threads; answers in the items' order.
-fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if items.len() <= 1 || threads <= 1 {
         return items.iter().map(&work).collect();
     }
@@ -332,7 +342,7 @@ fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + 
 }
 
 /// A panic of a reader, or of a library below it, is that file's failure.
-fn caught<R, E: From<Failure>>(work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+pub fn caught<R, E: From<Failure>>(work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
@@ -439,7 +449,7 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
                     Err(Halt::Failed(failure)) => Err(failure),
                     _ => Ok(FileOut::default()),
                 };
-                match env.accept_empty(read) {
+                match accept_empty(env.dataset, read) {
                     Ok(out) => prepared.files.push((job, out)),
                     Err(failure) => prepared.failed.push((job, failure)),
                 }
