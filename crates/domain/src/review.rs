@@ -107,7 +107,8 @@ pub struct Part {
 /// The figures of a [`Part`], which differ from file to file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartCounts {
-    /// Documents: the file itself, or members of the archive that it is.
+    /// Documents whose first rows are of this part: the file itself, or members of
+    /// the archive that it is.
     pub n_documents: u64,
     pub n_rows: u64,
     /// For each parameter the rows of the documents that have it, and its values.

@@ -33,10 +33,8 @@ use crate::system::{Ledger, batch_of};
 const NO_LAKE: &str = "lake: review\n";
 /// What takes a file that no dataset takes: by its bytes alone. The second knows
 /// the streams of a format that cannot be read without them.
-const BY_CONTENT: [(&str, &str); 2] = [
-    ("any", "team: review\ntables: { '*': {} }\n"),
-    ("gtfs_rt", "team: review\nread: gtfs_rt\ntables: { '*': {} }\n"),
-];
+const BY_CONTENT: [(&str, &str); 2] =
+    [("any", "team: review\n"), ("gtfs_rt", "team: review\nread: gtfs_rt\n")];
 
 /// A lake without datasets, for files that belong to none.
 ///

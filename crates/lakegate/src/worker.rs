@@ -152,6 +152,7 @@ impl Worker {
         let mut worked = Worked::default();
         let park = |job: &Job, failure: &Failure| -> Result<(), Failure> {
             ctx.block(ctx.store.park(job.file_id, job.job_id, failure, Some(run), now()))?;
+            ctx.failpoints.pass(failpoint::UNNOTED);
             let survey = ingest::env(ctx, &dataset).survey(job);
             let contents = contents::of_survey(&survey, failure);
             ctx.block(ctx.store.note_contents(job.file_id, &contents))

@@ -2,8 +2,10 @@
 //! rows and values, what is wrong with it though it is read. Gathered while a file
 //! is folded; of a file that is refused, by a survey of its bytes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{Array, RecordBatch};
 use lakegate_domain::exchange::{self, Rule};
 use lakegate_domain::model::Column;
 use lakegate_domain::review::{Contents, Parameter, Part, PartCounts, Problem, Problems, Severity, UNKNOWN};
@@ -12,7 +14,28 @@ use lakegate_format::conform::{Plan, sources};
 use lakegate_format::exchange::{DATETIME, Fault, is_accepted, is_known};
 use lakegate_format::open::{Stream, Surveyed};
 
+use serde::de::IgnoredAny;
+
 use super::parse::Parsed;
+
+/// What became of a batch: the plan's columns, and what did not fit into them.
+pub struct Made<'a> {
+    pub batch: &'a RecordBatch,
+    /// By row, as in `Conformed`.
+    pub rescued: Option<&'a [Option<String>]>,
+}
+
+impl Made<'_> {
+    /// How many values of each input column did not fit.
+    fn rescued_by_name(&self) -> HashMap<String, u64> {
+        let mut found: HashMap<String, u64> = HashMap::new();
+        for text in self.rescued.into_iter().flatten().flatten() {
+            let names: HashMap<String, IgnoredAny> = serde_json::from_str(text).unwrap_or_default();
+            names.into_keys().for_each(|name| *found.entry(name).or_default() += 1);
+        }
+        found
+    }
+}
 
 /// The contents of one file in the making.
 #[derive(Debug, Default)]
@@ -20,38 +43,47 @@ pub struct Gathered {
     parts: Vec<Part>,
     counts: Vec<PartCounts>,
     problems: Problems,
-    /// The document that is being read, and the tables that its rows went to.
-    document: Option<(Arc<Stream>, Vec<usize>)>,
+    /// The stream that is being read.
+    stream: Option<Arc<Stream>>,
 }
 
 impl Gathered {
     /// Adds a batch of rows. `plan` says which columns are made of which, and
-    /// `declared` what the dataset says of them; `n_values` how many values the
-    /// plan's columns have. `is_table`: they are the table's.
+    /// `declared` what the dataset says of them; `made` are the plan's columns as
+    /// they came of the rows. `is_table`: they are the table's.
     pub fn add(
         &mut self,
         parsed: &Parsed,
         plan: &Plan,
         declared: &[Column],
         is_table: bool,
-        n_values: &[u64],
+        made: &Made<'_>,
     ) {
         let stream = &parsed.stream;
         let part = self.part(&parsed.table, stream);
         let n_rows = parsed.rows.n_rows() as u64;
         let names: Vec<&str> = parsed.rows.names().collect();
+        let rescued = made.rescued_by_name();
         let mut found: Vec<Option<(usize, u64)>> = vec![None; names.len()];
-        for ((target, source), n) in sources(plan, &names).into_iter().enumerate().zip(n_values) {
-            if let Some(at) = source
-                && found[at].is_none_or(|(_, most)| *n > most)
-            {
-                found[at] = Some((target, *n));
+        for (target, source) in sources(plan, &names).into_iter().enumerate() {
+            let Some(at) = source else { continue };
+            let column = made.batch.column(target);
+            let n = match plan.targets[target].spec.default {
+                None => {
+                    let n_lost = rescued.get(names[at]).copied().unwrap_or(0);
+                    (column.len() - column.null_count()) as u64 + n_lost
+                }
+                // It stands in the place of what is missing.
+                Some(_) => parsed.rows.n_values(at, &plan.nulls),
+            };
+            if found[at].is_none_or(|(_, most)| n > most) {
+                found[at] = Some((target, n));
             }
         }
         let (parameters, counts) = (&mut self.parts[part].parameters, &mut self.counts[part]);
         counts.n_rows += n_rows;
-        let made = |name: &str| stream.format == exchange::FORMAT && name == DATETIME;
-        for (i, name) in names.iter().take(parsed.n_own).enumerate().filter(|(_, name)| !made(name)) {
+        let is_ours = |name: &str| stream.format == exchange::FORMAT && name == DATETIME;
+        for (i, name) in names.iter().take(parsed.n_own).enumerate().filter(|(_, name)| !is_ours(name)) {
             let target = found[i].map(|(t, _)| &plan.targets[t].spec);
             // Not the unit that the plan knows from earlier files.
             let declared = || declared.iter().find(|c| target.is_some_and(|t| t.name == c.name));
@@ -77,19 +109,16 @@ impl Gathered {
                 parameters.len() - 1
             });
             counts.parameters[at].0 += n_rows;
-            counts.parameters[at].1 += found[i].map_or_else(|| parsed.rows.n_values(i), |(_, n)| n);
+            counts.parameters[at].1 +=
+                found[i].map_or_else(|| parsed.rows.n_values(i, &plan.nulls), |(_, n)| n);
         }
     }
 
     /// The part that a batch belongs to. Of a new document its faults are noted.
     fn part(&mut self, table: &str, stream: &Arc<Stream>) -> usize {
-        let is_same = self.document.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, stream));
-        if !is_same {
-            for fault in &stream.faults {
-                self.problems.add(of_fault(fault, true, stream.member.as_deref()));
-            }
-            self.document = Some((stream.clone(), Vec::new()));
-        }
+        let last = self.stream.replace(stream.clone());
+        // A document may have several streams, which take turns.
+        let is_new = last.is_none_or(|last| last.member != stream.member);
         let at = self.parts.iter().position(|p| p.kind == stream.kind && p.table.as_deref() == Some(table));
         let at = at.unwrap_or_else(|| {
             let (kind, table) = (stream.kind.to_string(), Some(table.to_string()));
@@ -97,11 +126,11 @@ impl Gathered {
             self.counts.push(PartCounts::default());
             self.parts.len() - 1
         });
-        if let Some((_, parts)) = &mut self.document
-            && !parts.contains(&at)
-        {
-            parts.push(at);
+        if is_new {
             self.counts[at].n_documents += 1;
+            for fault in &stream.faults {
+                self.problems.add(of_fault(fault, true, stream.member.as_deref()));
+            }
         }
         at
     }

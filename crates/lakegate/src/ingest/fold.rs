@@ -18,7 +18,7 @@ use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
-use super::contents::Gathered;
+use super::contents::{Gathered, Made};
 use super::outcome::{FileOut, TableOut};
 use super::parse::{Parsed, Rows};
 use super::tables::{TableView, View};
@@ -148,13 +148,15 @@ impl<'a> FileFold<'a> {
                 None => conform_rows(&table.plan, &parsed.rows, first_row)?,
             };
             let declared = &table.config.columns;
-            self.contents.add(&parsed, &table.plan, declared, true, &n_values(&conformed.batch));
+            let made = Made { batch: &conformed.batch, rescued: conformed.rescued.as_deref() };
+            self.contents.add(&parsed, &table.plan, declared, true, &made);
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
             return put(self.checked(&parsed.table, &table, conformed, rows, &parsed.rows)?);
         };
         let (plan, input) =
             transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
-        self.contents.add(&parsed, &plan, &self.dataset.input, false, &n_values(&input));
+        let made = Made { batch: &input, rescued: None };
+        self.contents.add(&parsed, &plan, &self.dataset.input, false, &made);
         let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
@@ -424,11 +426,6 @@ pub fn transform_input(
     }
     let rows = Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64);
     Ok((plan, with_column(&batch, layout::ROW, Arc::new(rows))?))
-}
-
-/// How many values each column has.
-fn n_values(batch: &RecordBatch) -> Vec<u64> {
-    batch.columns().iter().map(|c| (c.len() - c.null_count()) as u64).collect()
 }
 
 fn merge_schemas(schemas: impl IntoIterator<Item = Schema>) -> Result<SchemaRef, Failure> {

@@ -33,15 +33,16 @@ impl Rows {
         }
     }
 
-    /// How many values a column has that nothing is made of: what the file writes
-    /// as missing is not one.
-    pub fn n_values(&self, column: usize) -> u64 {
+    /// How many values a column has; `nulls` are spellings of a missing one.
+    pub fn n_values(&self, column: usize, nulls: &[String]) -> u64 {
         let n = match self {
             Rows::Typed(batch) => batch.num_rows() - batch.column(column).null_count(),
             Rows::Text(batch) => {
                 let is_value = |cell: &Cell| match (batch.get(*cell), batch.notation) {
                     (None, _) => false,
-                    (Some(text), Notation::Plain) => cell.is_quoted() || !text.is_empty(),
+                    (Some(text), Notation::Plain) => {
+                        (cell.is_quoted() || !text.is_empty()) && !nulls.iter().any(|n| n == text)
+                    }
                     (Some(text), Notation::Json) => text != "null",
                 };
                 batch.columns[column].iter().filter(|cell| is_value(cell)).count()
