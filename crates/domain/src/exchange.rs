@@ -2,6 +2,14 @@
 //! community (WHP 90-1, "WHP-Exchange format description", CCHDO): what can be
 //! wrong with a file, and what flags mean.
 
+/// The format's word in the configuration.
+pub const FORMAT: &str = "whp_exchange";
+
+/// The parameter that a column of flags belongs to.
+pub fn flagged(name: &str) -> Option<&str> {
+    name.strip_suffix("_FLAG_W")
+}
+
 /// A rule that a file may break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {

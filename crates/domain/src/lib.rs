@@ -17,6 +17,7 @@ pub mod ids;
 pub mod job;
 pub mod local;
 pub mod model;
+pub mod review;
 pub mod route;
 pub mod token;
 pub mod transit;

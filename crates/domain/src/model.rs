@@ -332,7 +332,7 @@ impl Format {
             Format::Xml(_) => "xml",
             Format::GtfsRt(_) => "gtfs_rt",
             Format::Records(preset, _) => preset.name(),
-            Format::WhpExchange(_) => "whp_exchange",
+            Format::WhpExchange(_) => crate::exchange::FORMAT,
         }
     }
 }
@@ -542,7 +542,9 @@ pub struct Column {
     /// IANA zone of a naive time, instead of the dataset's.
     pub timezone: Option<String>,
     pub unit: Option<String>,
-    /// From the unit of the input's values (`from_unit`) to `unit`.
+    /// The unit of the input's values, where it is another one.
+    pub from_unit: Option<String>,
+    /// From that one to `unit`.
     pub conversion: Option<Conversion>,
     /// Whether values are converted from the unit that the file states for the
     /// input column (`from_unit: stated`), if it does.
@@ -573,6 +575,7 @@ impl Column {
             format: None,
             timezone: None,
             unit: None,
+            from_unit: None,
             conversion: None,
             stated_unit: false,
             default: None,

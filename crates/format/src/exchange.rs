@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::io::Read;
 
 use lakegate_domain::Code;
-use lakegate_domain::exchange::Rule;
+use lakegate_domain::exchange::{Rule, flagged};
 use lakegate_domain::model::{Encoding, WhpExchange};
 
 pub use document::{Cast, Document, Kind};
@@ -53,10 +53,29 @@ pub struct Report {
     pub kind: Option<Kind>,
     pub n_casts: usize,
     pub n_rows: u64,
-    /// Parameters with their units, as the file spells them, flags aside.
-    pub parameters: Vec<(String, String)>,
+    /// Parameters with their units, as the file spells them, in the order in which
+    /// they come.
+    pub parameters: Vec<Counted>,
     /// In the order of their lines.
     pub faults: Vec<Fault>,
+}
+
+/// A parameter of a file and how often it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub name: String,
+    /// Empty where there is none.
+    pub unit: String,
+    /// Rows of the casts that have it.
+    pub n_rows: u64,
+    /// Those in which it is no fill.
+    pub n_values: u64,
+}
+
+/// Whether the list of parameters has one with this unit; `None` for columns of
+/// flags and for the instant that a reader makes.
+pub fn is_known(name: &str, unit: &str) -> Option<bool> {
+    (flagged(name).is_none() && name != DATETIME).then(|| known::is_known(name, unit))
 }
 
 /// Looks at a file's bytes: everything that is wrong with it, not only what
@@ -73,21 +92,37 @@ pub fn inspect(bytes: &[u8], encoding: Option<Encoding>) -> Report {
     };
     check::check(&document, &mut faults);
     faults.sort_by_key(|fault| fault.line);
-    let mut parameters: Vec<(String, String)> = Vec::new();
-    for cast in &document.casts {
-        for (name, unit) in cast.names.iter().zip(&cast.units) {
-            if document::flagged(name).is_none() && !parameters.iter().any(|(n, u)| n == name && u == unit) {
-                parameters.push((name.to_string(), unit.to_string()));
-            }
-        }
-    }
     Report {
         kind: Some(document.kind),
         n_casts: document.casts.len(),
         n_rows: document.casts.iter().map(|cast| cast.rows.len() as u64).sum(),
-        parameters,
+        parameters: counted(&document),
         faults,
     }
+}
+
+/// What a header gives to all rows of its cast counts as a parameter, as it
+/// becomes a column.
+fn counted(document: &Document) -> Vec<Counted> {
+    let mut all: Vec<Counted> = Vec::new();
+    let mut add = |name: &str, unit: &str, n_rows: usize, n_values: usize| {
+        let at = all.iter().position(|c| c.name == name && c.unit == unit).unwrap_or_else(|| {
+            all.push(Counted { name: name.into(), unit: unit.into(), n_rows: 0, n_values: 0 });
+            all.len() - 1
+        });
+        all[at].n_rows += n_rows as u64;
+        all[at].n_values += n_values as u64;
+    };
+    for cast in &document.casts {
+        let n = cast.rows.len();
+        for (name, value) in &cast.header {
+            add(name, "", n, if document::is_fill(value) { 0 } else { n });
+        }
+        for (at, (name, unit)) in cast.names.iter().zip(&cast.units).enumerate() {
+            add(name, unit, n, cast.rows.iter().filter(|row| !document::is_fill(row.fields[at])).count());
+        }
+    }
+    all
 }
 
 /// Whether a text begins with a stamp: the kind, and a date.
@@ -142,24 +177,28 @@ fn text_of(bytes: &[u8], encoding: Option<Encoding>, faults: &mut Vec<Fault>) ->
     Some(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
+/// A file that can be read.
+pub(crate) struct Opened {
+    pub rows: Rows,
+    /// Of its columns.
+    pub units: Vec<(String, String)>,
+    /// What is wrong with it all the same.
+    pub accepted: Vec<Fault>,
+}
+
 /// The rows of one file, cast by cast.
 pub(crate) struct Rows {
     chunks: VecDeque<TextChunk>,
 }
 
 impl Rows {
-    /// Reads and checks a whole file. The second value are its columns' units.
+    /// Reads and checks a whole file.
     ///
     /// # Errors
     /// LG106 where it is longer than the cap of a record, LG102 where it is no
     /// text, LG101 where it breaks a rule that is not accepted: the first one by
     /// line, with the number of others.
-    pub fn open(
-        blob: &Blob,
-        options: &WhpExchange,
-        chunk_bytes: usize,
-        record_cap: usize,
-    ) -> Result<(Self, Vec<(String, String)>)> {
+    pub fn open(blob: &Blob, options: &WhpExchange, chunk_bytes: usize, record_cap: usize) -> Result<Opened> {
         let mut bytes = Vec::new();
         blob.reader().take(record_cap as u64 + 1).read_to_end(&mut bytes).map_err(carried)?;
         if bytes.len() > record_cap {
@@ -178,9 +217,10 @@ impl Rows {
         if let Some(document) = &document {
             check::check(document, &mut faults);
         }
-        let is_accepted = |rule: Rule| rule.can_be_accepted() && options.accept.contains(&rule);
-        faults.retain(|fault| !(fault.rule.is_accepted_by_default() || is_accepted(fault.rule)));
+        let (mut accepted, faults): (Vec<Fault>, Vec<Fault>) =
+            faults.into_iter().partition(|fault| is_accepted(fault.rule, options));
         let Some(document) = document.filter(|_| faults.is_empty()) else { return Err(refused(faults)) };
+        accepted.sort_by_key(|fault| fault.line);
         let mut units: Vec<(String, String)> = Vec::new();
         for cast in &document.casts {
             for (name, unit) in cast.names.iter().zip(&cast.units) {
@@ -193,13 +233,18 @@ impl Rows {
         for cast in &document.casts {
             put(cast, chunk_bytes, &mut chunks);
         }
-        Ok((Self { chunks }, units))
+        Ok(Opened { rows: Self { chunks }, units, accepted })
     }
 
     /// The next rows; a cast without rows has a chunk as well.
     pub fn next(&mut self) -> Option<TextChunk> {
         self.chunks.pop_front()
     }
+}
+
+/// Whether files that break a rule are read all the same.
+pub fn is_accepted(rule: Rule, options: &WhpExchange) -> bool {
+    rule.is_accepted_by_default() || rule.can_be_accepted() && options.accept.contains(&rule)
 }
 
 /// Makes chunks of a cast's rows.

@@ -12,6 +12,7 @@ mod documents;
 mod identify;
 mod pick;
 mod recognise;
+mod survey;
 
 use std::fs::File;
 use std::panic::AssertUnwindSafe;
@@ -27,9 +28,11 @@ pub(crate) use chunk::Grammar;
 pub use chunk::TextChunk;
 use documents::{Documents, Records};
 pub use identify::{Identified, identify};
+pub use survey::{Surveyed, survey};
 
 use crate::container::{Blob, Input, Peeler};
 use crate::error::{Error, Result};
+use crate::exchange::Fault;
 
 /// Size that text chunks aim for.
 pub const CHUNK_BYTES: usize = 1 << 20;
@@ -60,6 +63,11 @@ pub struct Stream {
     pub units: Vec<(String, String)>,
     /// The format's word in the configuration: `csv`, `gtfs_rt`, ….
     pub format: &'static str,
+    /// The word of the format that the bytes themselves show, where another one
+    /// reads them; else the same.
+    pub kind: &'static str,
+    /// What is wrong with the document though it is read.
+    pub faults: Vec<Fault>,
 }
 
 /// Rows, either still text or already typed.
@@ -99,22 +107,32 @@ pub fn open_with(
     chunk_bytes: usize,
 ) -> Result<Reader> {
     guarded(|| {
-        let (input, size_bytes) = match source {
-            Source::Bytes(bytes) => (Input::Blob(Blob::from(bytes.clone())), bytes.len() as u64),
-            Source::File(path) => {
-                let blob = Blob::open(&path)?;
-                let size_bytes = blob.size();
-                (Input::Blob(blob), size_bytes)
-            }
-            Source::Zstd { path, size_bytes } => {
-                let frames = zstd::Decoder::new(File::open(&path)?)?;
-                (Input::Stream(Box::new(frames)), size_bytes)
-            }
-        };
-        let peeler = Peeler::new(read.caps, size_bytes, spool);
-        let documents = Documents::open(input, file_name, read, peeler, chunk_bytes.max(1))?;
+        let documents = documents(source, file_name, read, spool, chunk_bytes.max(1))?;
         Ok(Reader { documents, current: None, skips_empty: false, done: false })
     })
+}
+
+fn documents(
+    source: Source,
+    file_name: &str,
+    read: &Read,
+    spool: &Path,
+    chunk_bytes: usize,
+) -> Result<Documents> {
+    let (input, size_bytes) = match source {
+        Source::Bytes(bytes) => (Input::Blob(Blob::from(bytes.clone())), bytes.len() as u64),
+        Source::File(path) => {
+            let blob = Blob::open(&path)?;
+            let size_bytes = blob.size();
+            (Input::Blob(blob), size_bytes)
+        }
+        Source::Zstd { path, size_bytes } => {
+            let frames = zstd::Decoder::new(File::open(&path)?)?;
+            (Input::Stream(Box::new(frames)), size_bytes)
+        }
+    };
+    let peeler = Peeler::new(read.caps, size_bytes, spool);
+    Documents::open(input, file_name, read, peeler, chunk_bytes)
 }
 
 /// Yields a file's chunks in the file's order. Ends after the first error.

@@ -45,7 +45,7 @@ Exit codes:
     3  finished, but: files were parked or match no dataset, or a feed could not be
        polled (run), golden rows differ (test), something does not add up (prove),
        files were refused and nothing was changed (replay), some feeds cannot be
-       expressed (import)
+       expressed (import), files have problems (review)
     4  another process works on this lake
   130  interrupted; `up` and `serve`, which end only so, end with 0
 
@@ -155,6 +155,8 @@ Examples:
     Trace(Trace),
     /// Write tables' rows to netCDF files for others
     Export(Export),
+    /// Show what every file holds and what is wrong with it, and count parameters
+    Review(Review),
     /// Prove that every row of every file is accounted for
     Prove(Prove),
     /// List the tables, or describe one
@@ -506,6 +508,43 @@ fn since(text: &str) -> Result<Since, String> {
     })
 }
 
+/// Lists for every file its kind, rows, columns and problems: of landed files what
+/// the ledger knows, of other files what reading them shows. A census counts which
+/// parameter, with which unit, is in how many files. Nothing is written.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate review                                  all that has landed
+  lakegate review ocean.bottles --problems
+  lakegate review --census --output census.csv
+  lakegate review ~/Downloads/cruise_zips          files that have not landed; needs no lake
+
+In SQL: select * from system.review, system.file_columns, system.problems, system.census
+Exit code 3 says that there are errors or warnings; parameters that nobody lists are notes.")]
+pub struct Review {
+    /// Datasets, or files and folders that have not landed [default: all that has landed]
+    #[arg(value_name = "DATASET|PATH")]
+    pub targets: Vec<String>,
+    /// List the problems instead of the files
+    #[arg(long, group = "what")]
+    pub problems: bool,
+    /// List the files' columns with their statistics
+    #[arg(long, group = "what")]
+    pub columns: bool,
+    /// Count which parameter, with which unit, is in how many files
+    #[arg(long, group = "what")]
+    pub census: bool,
+    /// How the result is written [default: table on a terminal, else csv]
+    #[arg(long, value_name = "FORMAT", value_parser = output_format())]
+    pub format: Option<OutputFormat>,
+    /// Write the result to a file; its ending says the format
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Files that are read at the same time; the others wait [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub at_once: Option<usize>,
+}
+
 /// Counts the tables' rows and compares them with the ledger. For every file and
 /// table: rows in (the file's, or what its transform makes of them) = rows in the
 /// table + quarantined + dropped by an expectation + removed as duplicates, each
@@ -743,6 +782,8 @@ mod tests {
             "lakegate files --state lost",
             "lakegate parked --code LG999",
             "lakegate trace a.b",
+            "lakegate review --census --problems",
+            "lakegate review --at-once 0",
             "lakegate trace a.b.c --row 3",
             "lakegate trace a.b.c --file f1 --row 0",
             "lakegate run --dataset a",
@@ -767,6 +808,8 @@ mod tests {
             "lakegate redrive f1 2 --accept",
             "lakegate redrive --dataset a.b --code lg302 --name *.csv",
             "lakegate trace f12",
+            "lakegate review a.b --census --format csv",
+            "lakegate review ./x /y/z.zip --at-once 3 -o out.json",
             "lakegate trace a.b.c --file f12 --row 3",
             "lakegate sql",
             "lakegate sql - --format ndjson",

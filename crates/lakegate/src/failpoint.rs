@@ -17,6 +17,8 @@ pub const DISPOSED: &str = "disposed";
 pub const CLAIMED: &str = "claimed";
 /// After files were read and checked.
 pub const CHECKED: &str = "checked";
+/// After a bad file was parked, before the ledger knows what it holds.
+pub const UNNOTED: &str = "unnoted";
 /// After bad files of a batch were parked.
 pub const PARKED: &str = "parked";
 /// After data files were written, before any commit names them.
@@ -45,12 +47,13 @@ pub const EXPORT_WRITTEN: &str = "export_written";
 pub const EXPORTED: &str = "exported";
 
 /// All points: a name that is none of them is a typing error.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 19] = [
     RECEIVED,
     ACCEPTED,
     DISPOSED,
     CLAIMED,
     CHECKED,
+    UNNOTED,
     PARKED,
     WRITTEN,
     QUARANTINED,

@@ -20,6 +20,7 @@ mod reconcile;
 mod reload;
 mod render;
 mod replay;
+mod review;
 mod statements;
 mod system;
 mod worker;

@@ -56,6 +56,14 @@ fn schema(table: &SystemTable) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// Rows of a system table as Arrow.
+///
+/// # Errors
+/// There is no such table.
+pub fn batch_of(name: &str, rows: &[Vec<Value>]) -> Result<RecordBatch, String> {
+    batch(table(name)?, rows)
+}
+
 fn batch(table: &SystemTable, rows: &[Vec<Value>]) -> Result<RecordBatch, String> {
     let column = |(i, c): (usize, &SystemColumn)| -> ArrayRef {
         let values = rows.iter().map(|r| &r[i]);

@@ -13,7 +13,7 @@ use crate::abreast;
 use crate::context::{Context, now};
 use crate::failpoint;
 use crate::ingest::tables::Tables;
-use crate::ingest::{self, Desk, Done, Setback};
+use crate::ingest::{self, Desk, Done, Setback, contents};
 use crate::mishap::caught;
 
 /// How long a lane is ours without a sign of life.
@@ -185,7 +185,11 @@ impl Worker {
         let run = ctx.block(ctx.store.start_run("ingest", Some(name), now()))?;
         let mut worked = Worked::default();
         let park = |job: &Job, failure: &Failure| -> Result<(), Failure> {
-            ctx.block(ctx.store.park(job.file_id, job.job_id, failure, Some(run), now())).map(|_| ())
+            ctx.block(ctx.store.park(job.file_id, job.job_id, failure, Some(run), now()))?;
+            ctx.failpoints.pass(failpoint::UNNOTED);
+            let survey = ingest::env(ctx, &dataset).survey(job);
+            let contents = contents::of_survey(&survey, failure);
+            ctx.block(ctx.store.note_contents(job.file_id, &contents))
         };
         let finish = |done: &Done| -> Result<(), Failure> {
             ctx.block(ctx.store.finish(lane, &ctx.owner, &done.outcomes, &done.commits, run, now()))

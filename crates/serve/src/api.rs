@@ -5,6 +5,7 @@ pub mod adding;
 pub mod events;
 pub mod feeds;
 pub mod observatory;
+pub mod review;
 pub mod rows;
 pub mod sql;
 pub mod tables;

@@ -115,6 +115,8 @@ fn meaning(name: &str) -> &'static str {
         "year" | "month" | "day" => "The local day",
         "hour" => "The local hour, 0 to 23",
         "table" => "A table, `team.dataset.table` or `system.files`",
+        "dataset" => "A dataset, `team.dataset`",
+        "show" => "What of it: files, problems, columns or census; files where nothing is said",
         "format" => "The form of the answer",
         "columns" => "Columns, with commas between",
         "limit" => "The first rows only",

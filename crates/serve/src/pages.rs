@@ -17,6 +17,7 @@ pub mod chart;
 pub mod feeds;
 pub mod grid;
 mod html;
+pub mod review;
 pub mod sql;
 pub mod tables;
 
@@ -58,7 +59,7 @@ pub fn page(app: &App, title: &str, parents: &[(&str, &str)], body: Html) -> Res
     html.element("a", &[("href", "/feeds"), ("class", "lake")], &app.lake.name);
     html.link("/feeds", "Feeds");
     if !app.settings.feeds_only {
-        html.link("/tables", "Tables").link("/sql", "SQL");
+        html.link("/tables", "Tables").link("/review", "Review").link("/sql", "SQL");
     }
     html.link("/health", "Health").close("nav").close("header");
     html.open("main", &[("id", "main")]);

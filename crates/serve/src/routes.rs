@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::api::{adding, events, feeds, observatory, rows, sql, tables, upkeep};
+use crate::api::{adding, events, feeds, observatory, review, rows, sql, tables, upkeep};
 use crate::app::App;
 use crate::wanted::Format;
 
@@ -208,6 +208,26 @@ pub const ROUTES: &[Route] = &[
         params: tables::PARAMS,
         problems: &[404],
         handler: || get(tables::one),
+        ..PLAIN
+    },
+    Route {
+        path: "/review",
+        group: Group::Lake,
+        summary: "The datasets, with their files and problems",
+        formats: review::OFFERED,
+        params: &["format"],
+        ends_in_word: true,
+        handler: || get(review::list),
+        ..PLAIN
+    },
+    Route {
+        path: "/review/{dataset}",
+        group: Group::Lake,
+        summary: "What a dataset's files hold and what is wrong with them, and the census of their parameters",
+        formats: review::OFFERED,
+        params: review::PARAMS,
+        problems: &[404],
+        handler: || get(review::one),
         ..PLAIN
     },
     Route {

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use lakegate_domain::model::{OnChange, SameBytes};
+use lakegate_domain::review::Contents;
 use lakegate_domain::{DatasetName, LaneName, RunId, Seq};
 use lakegate_state::{Arrival, CommitRecord, Limits, Millis, Outcome, RawRef, Sighting, Store, TableRows};
 
@@ -51,6 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 n_read: 100,
                 duration_ms: 1,
                 expectations: Vec::new(),
+                contents: Contents::default(),
             })
             .collect();
         let commit = CommitRecord {

@@ -18,6 +18,7 @@
 //! | [`exports`]  | what was exported, and what is to be |
 //! | [`raw`]      | where the bytes are kept |
 //! | [`strays`]   | what no dataset takes |
+//! | [`review`]   | what each file holds, and what is wrong with it |
 //! | [`runs`]     | recorded executions |
 //! | [`system`]   | all of it as tables for SQL |
 
@@ -35,6 +36,7 @@ pub mod parked;
 pub mod polls;
 pub mod raw;
 pub mod replay;
+pub mod review;
 pub mod runs;
 mod sqlite;
 mod store;
@@ -53,6 +55,7 @@ pub use parked::{Filter, ParkedFile};
 pub use polls::Polled;
 pub use raw::{RawEntry, RawPack, RawRef};
 pub use replay::{Replayable, Swap};
+pub use review::{Census, REVIEW_TABLES, ReviewFilter, Reviewed};
 pub use runs::RunStatus;
 pub use store::{Millis, Store};
 pub use strays::{Stray, StrayReason, StrayRow};

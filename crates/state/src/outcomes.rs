@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use lakegate_domain::job::FileState;
+use lakegate_domain::review::Contents;
 use lakegate_domain::{Failure, FileId, LaneName, RunId, Seq, TableName};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -13,6 +14,7 @@ use crate::exports;
 use crate::intern::Tables;
 use crate::lanes::{held, replaced_files};
 use crate::originals;
+use crate::review::{self, Shapes};
 use crate::sqlite::Connection;
 use crate::store::{Millis, Store, signed, unsigned};
 use crate::tables::{CommitRecord, record};
@@ -30,6 +32,7 @@ pub struct Outcome {
     pub n_read: u64,
     pub duration_ms: u64,
     pub expectations: Vec<ExpectationResult>,
+    pub contents: Contents,
 }
 
 /// Where the rows of one file went, for one table. Conservation: `n_in` =
@@ -447,19 +450,25 @@ pub(crate) async fn store_details(
     .await?;
     let files: Vec<FileId> = outcomes.iter().map(|(outcome, _)| outcome.file_id).collect();
     exports::due(conn, &files).await?;
-    let detailed: Vec<&Outcome> = outcomes
-        .iter()
-        .map(|(outcome, _)| *outcome)
-        .filter(|o| !o.column_stats.is_empty() || !o.expectations.is_empty())
-        .collect();
+    let mut shapes = Shapes::default();
+    let mut detailed = Vec::with_capacity(outcomes.len());
+    for (outcome, _) in outcomes {
+        detailed.push((*outcome, shapes.id(conn, &outcome.contents).await?));
+    }
+    // A file that was parked before has a row already, of what it held then.
     bulk::execute(
         conn,
-        "insert into file_details (file_id, column_stats, expectations) values $rows",
-        3,
+        "insert into file_details (file_id, column_stats, expectations, shape_id, counts, problems) values $rows \
+         on conflict (file_id) do update set column_stats = excluded.column_stats, \
+         expectations = excluded.expectations, shape_id = excluded.shape_id, counts = excluded.counts, \
+         problems = excluded.problems",
+        6,
         &detailed,
-        |b, outcome| {
+        |b, (outcome, shape_id)| {
+            let (counts, problems) = review::texts(&outcome.contents);
             b.put(outcome.file_id.0).put(outcome.column_stats.as_str());
             b.put(serde_json::to_string(&outcome.expectations).expect("numbers and text are JSON"));
+            b.put(*shape_id).put(counts).put(problems);
         },
     )
     .await

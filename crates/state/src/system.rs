@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::{Error, Result};
 use crate::outcomes::ExpectationResult;
+use crate::review::{self, REVIEW_TABLES, as_text};
 use crate::sqlite::{Connection, Row};
 use crate::store::Store;
 
@@ -41,6 +42,16 @@ pub struct Page {
     pub rows: Vec<Vec<Value>>,
     /// Where the next page begins, unless this was the last.
     pub next: Option<Cursor>,
+}
+
+impl Cursor {
+    pub(crate) fn at(key: i64) -> Self {
+        Self([key, i64::MIN])
+    }
+
+    pub(crate) fn first(self) -> i64 {
+        self.0[0]
+    }
 }
 
 /// Where a page of a system table begins: after these keys. The default is the
@@ -177,6 +188,67 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "max" Text "The greatest value.",
         "mean" Float "The mean, of numbers.",
         "n_distinct" Int "Distinct values, as far as they were counted.",
+    },
+    table! { "review", "Every file that has landed and stands, and every stray: what it is, and how much is wrong \
+        with it.",
+        "file_id" Int "The file; null for a stray.",
+        "dataset" Text "The file's dataset, `team.dataset`.",
+        "landing" Text "The landing folder.",
+        "path" Text "Its path below the landing folder.",
+        "state" Text "queued, leased, committed, parked, duplicate or stray; read or failed where nothing landed.",
+        "kind" Text "The formats of its documents, by their bytes; unknown where no reader recognises them.",
+        "n_documents" Int "Documents: the file itself, or members of the archive that it is.",
+        "n_rows" Int "Rows of its documents.",
+        "n_parameters" Int "Its columns, those of flags aside.",
+        "n_values" Int "Values in all its columns: what is no missing value.",
+        "n_errors" Int "Problems for which its rows, or some, are in no table.",
+        "n_warnings" Int "Problems of rows that are in a table: rules that are broken and accepted, expectations that are not met.",
+        "n_notes" Int "Parameters and units that are on no list.",
+        "code" Text "The code of the failure for which it waits; why a stray is one.",
+        "message" Text "That failure, for people.",
+        "size_bytes" Int "Its size.",
+    },
+    table! { "file_columns", "The columns of each file as the file spells them, with the statistics of what became of them.",
+        "file_id" Int "The file.",
+        "dataset" Text "The file's dataset.",
+        "path" Text "The file's path.",
+        "kind" Text "The format of the documents that have it.",
+        "parameter" Text "The column's name in the file.",
+        "unit" Text "Its unit: the file's, or the one that the dataset says its values have.",
+        "is_known" Bool "Whether the format's list has this parameter with this unit; null where there is no list.",
+        "is_flag" Bool "Whether it holds the flags of another one.",
+        "n_rows" Int "Rows of the documents that have it.",
+        "n_values" Int "Its values: what is no missing value.",
+        "table_name" Text "The table that its rows go to, `team.dataset.table`.",
+        "column_name" Text "The table's column that is made of it; null where a transform decides.",
+        "min" Text "That column's least value among the file's rows, in the table's unit.",
+        "max" Text "Its greatest value.",
+        "mean" Float "Its mean, of numbers.",
+        "n_distinct" Int "Its distinct values, as far as they were counted.",
+    },
+    table! { "problems", "Everything that is wrong with each file.",
+        "file_id" Int "The file; null for a stray.",
+        "dataset" Text "The file's dataset.",
+        "path" Text "The file's path.",
+        "severity" Text "error (rows that should be in a table are not), warning (they are, and something is wrong) or note.",
+        "code" Text "The error code.",
+        "rule" Text "The rule of the format that is broken, the expectation that is not met, or why a stray is one.",
+        "member" Text "The first member of an archive in which it stands.",
+        "line" Int "Its first line there.",
+        "message" Text "What it is.",
+        "n" Int "How often it stands in the file; of an expectation the rows.",
+    },
+    table! { "census", "Which parameter, with which unit, in how many files. Those of files that are read count, and those \
+        of WHP-Exchange files that are parked; bytes that came twice count once.",
+        "dataset" Text "The files' dataset.",
+        "kind" Text "The format of the documents that have it.",
+        "parameter" Text "The column's name in the files.",
+        "unit" Text "Its unit.",
+        "is_known" Bool "Whether the format's list has this parameter with this unit; null where there is no list.",
+        "n_files" Int "Files that have it.",
+        "n_rows" Int "Rows of the documents that have it.",
+        "n_values" Int "Its values: what is no missing value.",
+        "first_path" Text "The first of those files.",
     },
     table! { "commits", "Every commit to a table.",
         "table_name" Text "The table, `team.dataset.table`.",
@@ -417,6 +489,10 @@ impl Store {
     /// `None` if there is no table of that name. What is written between two
     /// pages may be in the later one.
     pub async fn system_page(&self, name: &str, after: Cursor) -> Result<Option<Page>> {
+        if REVIEW_TABLES.contains(&name) {
+            let (rows, next) = review::system_rows(&mut *self.read().await?, name, after).await?;
+            return Ok(Some(Page { rows, next }));
+        }
         let (Some(table), Some(reading)) = (SYSTEM_TABLES.iter().find(|t| t.name == name), reading(name))
         else {
             return Ok(None);
@@ -495,12 +571,4 @@ fn unfold_column_stats(row: &Row, rows: &mut Vec<Vec<Value>>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A least or greatest value as text, whatever its kind.
-fn as_text(value: Value) -> Value {
-    match value {
-        Value::Null | Value::String(_) => value,
-        other => other.to_string().into(),
-    }
 }

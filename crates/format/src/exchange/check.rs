@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use lakegate_domain::exchange::{Beside, Flags, Rule};
+use lakegate_domain::exchange::{Beside, Flags, Rule, flagged};
 
 use super::Fault;
-use super::document::{Cast, Document, Kind, date_of, flagged, instant, is_fill};
+use super::document::{Cast, Document, Kind, date_of, instant, is_fill};
 use super::known::{self, ERRORS, PLACE};
 
 /// Adds what is wrong with a document that could be cut into rows.

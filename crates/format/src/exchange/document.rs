@@ -201,11 +201,6 @@ pub(super) fn is_fill(field: &str) -> bool {
     }
 }
 
-/// The parameter that a column of flags belongs to.
-pub(super) fn flagged(name: &str) -> Option<&str> {
-    name.strip_suffix("_FLAG_W")
-}
-
 /// Date and time of day as an instant; 2400 is the midnight that follows.
 /// `None` where either is missing or is none.
 pub(super) fn instant(date: Option<&str>, time: Option<&str>) -> Option<String> {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lakegate_domain::Code;
-use lakegate_domain::model::{Format, Read};
+use lakegate_domain::model::{Format, Read, WhpExchange};
 use lakegate_domain::route::is_junk;
 
 use super::pick::{Pick, Picker};
-use super::recognise::recognise;
+use super::recognise::{by_content, recognise};
 use super::{Payload, Stream, within};
-use crate::container::{Input, Peeled, Peeler, Walk};
+use crate::container::{Blob, Input, Peeled, Peeler, Walk};
 use crate::csv::Splitter;
 use crate::encoding::decode;
 use crate::error::{Error, Result};
@@ -64,6 +64,16 @@ struct Found {
     name: String,
     member: Option<String>,
     pick: Pick,
+}
+
+/// A document that was looked at.
+pub(super) struct Looked {
+    pub member: Option<String>,
+    /// The word of what it is; `None` where nothing recognises it.
+    pub kind: Option<&'static str>,
+    /// Where it is read as WHP-Exchange: how.
+    pub exchange: Option<WhpExchange>,
+    pub input: Input,
 }
 
 /// The rows of one document.
@@ -141,11 +151,7 @@ impl Documents {
         if let Some(further) = self.further.pop_front() {
             return Ok(Some(further));
         }
-        let found = match self.bare.take() {
-            Some(found) => Some(found),
-            None => self.next_member()?,
-        };
-        let Some(found) = found else {
+        let Some(found) = self.find()? else {
             if self.is_archive && !self.any {
                 return Err(self.nothing());
             }
@@ -154,6 +160,47 @@ impl Documents {
         self.any = true;
         let member = found.member.clone();
         self.read(found).map(Some).map_err(|e| within(e, member.as_deref()))
+    }
+
+    /// The next document, not opened: the landed file or a member that is picked.
+    fn find(&mut self) -> Result<Option<Found>> {
+        match self.bare.take() {
+            Some(found) => Ok(Some(found)),
+            None => self.next_member(),
+        }
+    }
+
+    /// What the next document is, and its bytes, without reading its rows.
+    /// `None` after the last one.
+    pub fn look(&mut self) -> Result<Option<Looked>> {
+        let Some(Found { head, input, name, member, pick }) = self.find()? else {
+            if self.is_archive && !self.any {
+                return Err(self.nothing());
+            }
+            return Ok(None);
+        };
+        self.any = true;
+        let seen = by_content(&name, &head).or_else(|| match &pick.format {
+            Some(declared) => Some(declared.clone()),
+            None => recognise(&name, &head).ok(),
+        });
+        let seen = seen.filter(|_| !head.is_empty());
+        let read_as = pick.format.or_else(|| seen.clone());
+        let exchange = match read_as {
+            Some(Format::WhpExchange(options)) => Some(options),
+            _ => None,
+        };
+        Ok(Some(Looked { member, kind: seen.map(|f| f.name()), exchange, input }))
+    }
+
+    /// The longest record.
+    pub fn record_cap(&self) -> usize {
+        self.record_cap
+    }
+
+    /// Makes a document's bytes seekable.
+    pub fn blob(&self, input: Input) -> Result<Blob> {
+        self.peeler.blob(input)
     }
 
     /// Whether an error says that the last member holds no records; the walk
@@ -250,8 +297,9 @@ impl Documents {
                 format => format,
             },
         };
+        let kind = by_content(&name, &head).map_or(format.name(), |seen| seen.name());
         let (chunk_bytes, cap) = (self.chunk_bytes, self.record_cap);
-        let mut units = Vec::new();
+        let (mut units, mut faults) = (Vec::new(), Vec::new());
         let records = match &format {
             Format::Csv(options) => {
                 let (text, place) = decode(input.into_stream(), options.encoding)?;
@@ -276,8 +324,14 @@ impl Documents {
                 let opened = netcdf::open(self.peeler.blob(input)?, options, &self.peeler)?;
                 self.further.extend(opened.into_iter().map(|o| {
                     let name = o.name.or_else(|| pick.stream.clone());
-                    let stream =
-                        Stream { name, member: member.clone(), units: o.units, format: format.name() };
+                    let stream = Stream {
+                        name,
+                        member: member.clone(),
+                        units: o.units,
+                        format: format.name(),
+                        kind,
+                        faults: Vec::new(),
+                    };
                     (Arc::new(stream), Records::Netcdf(Box::new(o.rows)))
                 }));
                 return self
@@ -296,9 +350,9 @@ impl Documents {
             }
             Format::WhpExchange(options) => {
                 let blob = self.peeler.blob(input)?;
-                let (rows, found) = exchange::Rows::open(&blob, options, chunk_bytes, cap)?;
-                units = found;
-                Records::Exchange(rows)
+                let opened = exchange::Rows::open(&blob, options, chunk_bytes, cap)?;
+                (units, faults) = (opened.units, opened.accepted);
+                Records::Exchange(opened.rows)
             }
             Format::Records(preset, names) => {
                 let blob = self.peeler.blob(input)?;
@@ -306,7 +360,7 @@ impl Documents {
                 Records::Listed(Box::new(feed))
             }
         };
-        let stream = Stream { name: pick.stream, member, units, format: format.name() };
+        let stream = Stream { name: pick.stream, member, units, format: format.name(), kind, faults };
         Ok((Arc::new(stream), records))
     }
 }

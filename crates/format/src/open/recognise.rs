@@ -106,6 +106,12 @@ pub(super) fn recognise(name: &str, head: &[u8]) -> Result<Format> {
     ))
 }
 
+/// The format of a document that declares itself, by its bytes or its ending: any
+/// but CSV and JSON, of which whoever names a format knows more.
+pub(super) fn by_content(name: &str, head: &[u8]) -> Option<Format> {
+    recognise(name, head).ok().filter(|f| !matches!(f, Format::Csv(_) | Format::Json(_) | Format::Ndjson))
+}
+
 /// The first bytes as text, if they are.
 pub(super) fn as_text(head: &[u8]) -> Option<Cow<'_, str>> {
     match head {

@@ -131,7 +131,14 @@ impl Feed {
         let rows = layouts.iter().map(|l| wanted(l).then(|| Rows::new(l))).collect();
         let stream = |l: &Layout| {
             let name = Some(l.stream.name.to_string());
-            Arc::new(Stream { name, member: member.clone(), units: Vec::new(), format: "gtfs_rt" })
+            Arc::new(Stream {
+                name,
+                member: member.clone(),
+                units: Vec::new(),
+                format: "gtfs_rt",
+                kind: "gtfs_rt",
+                faults: Vec::new(),
+            })
         };
         let streams = layouts.iter().map(stream).collect();
         Ok(Self {

@@ -7,11 +7,13 @@ mod drop;
 mod export;
 mod feed;
 mod fixtures;
+mod given;
 mod import;
 mod inspect;
 mod plan;
 mod poll;
 mod prove;
+mod review;
 mod run;
 mod serve;
 mod simulate;
@@ -300,6 +302,7 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Replay(a) => change::replay(&shell, &a),
         Command::Maintain(a) => change::maintain(&shell, &a),
         Command::Export(a) => export::export(&shell, &a),
+        Command::Review(a) => review::review(&shell, &a),
         Command::Prove(a) => prove::prove(&shell, &a),
         Command::Test(a) => fixtures::test(&shell, &a),
         Command::Demo(a) if a.feeds => simulate::demo(&shell, &a),

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lakegate_domain::model::{Dataset, Lake};
-use lakegate_domain::route::{self, Routed};
+use lakegate_domain::route;
 use lakegate_domain::{Code, Failure, FileId};
 use lakegate_format::open::{Source, open};
 use lakegate_lake::transform::Limits;
 use lakegate_land::{Problem, Seen, list};
 use serde_json::{Value, json};
 
-use super::{Result, Shell, Stop, absolute};
+use super::given::{Found, To, find};
+use super::{Result, Shell};
 use crate::cli::{Exit, Plan};
 use crate::context::{ledger, ledger_path, ledger_to_read, now};
 use crate::ingest::fold::{FileFacts, FileFold, Halt};
@@ -80,46 +80,16 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                     if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
                         Answer::Known
                     } else {
-                        routed(&looker, route::route(datasets, &seen.path), &seen)
+                        routed(&looker, To::of(route::route(datasets, &seen.path)), &seen)
                     };
                 planned.push(Planned { path: shown, answer });
             }
         }
     }
-    for path in &args.paths {
-        let path = absolute(path)?;
-        if !path.exists() {
-            return Err(Stop::Usage(format!("`{}` does not exist", path.display())));
-        }
-        let (base, files) = if path.is_dir() {
-            let listing = list(&path, &[]);
-            planned.extend(listing.problems.iter().map(|p| unreadable(&lake, p)));
-            (path.clone(), listing.files)
-        } else {
-            let parent = path.parent().unwrap_or(Path::new("/")).to_path_buf();
-            let files = list(&parent, &[]).files.into_iter().filter(|s| s.os_path == path).collect();
-            (parent, files)
-        };
-        for seen in files {
-            // A file of a zone is routed by its zone; any other by all datasets.
-            let zone = zones
-                .iter()
-                .filter(|(f, _)| seen.os_path.starts_with(f))
-                .max_by_key(|(f, _)| f.as_os_str().len());
-            let (sharing, relative) = match zone {
-                Some((folder, datasets)) => {
-                    let rel = seen.os_path.strip_prefix(folder).unwrap_or(&seen.os_path);
-                    (datasets.clone(), rel.to_string_lossy().into_owned())
-                }
-                None => (lake.datasets.clone(), seen.path.clone()),
-            };
-            let shown = base.join(&seen.path).display().to_string();
-            let answer = match zone {
-                Some(_) => routed(&looker, route::route(&sharing, &relative), &seen),
-                None => routed_by_name(&looker, &sharing, &relative, &seen),
-            };
-            planned.push(Planned { path: shown, answer });
-        }
+    let Found { files, problems } = find(&lake, &args.paths)?;
+    planned.extend(problems.iter().map(|p| unreadable(&lake, p)));
+    for file in files {
+        planned.push(Planned { path: file.shown, answer: routed(&looker, file.to, &file.seen) });
     }
     report(shell, &planned)
 }
@@ -130,24 +100,6 @@ fn unreadable(lake: &Lake, problem: &Problem) -> Planned {
     Planned { path: shown.display().to_string(), answer: Answer::Stray(problem.message.clone()) }
 }
 
-/// A file that lies in no landing folder: the datasets that know files by their
-/// names are asked first, since the others take whatever lands in their folder.
-fn routed_by_name(looker: &Looker<'_>, all: &[Arc<Dataset>], relative: &str, seen: &Seen) -> Answer {
-    let (by_name, any): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|d| d.pattern.is_some());
-    match route::route(&by_name, relative) {
-        Routed::Unmatched { .. } if any.len() == 1 => routed(looker, route::route(&any, relative), seen),
-        Routed::Unmatched { .. } if any.len() > 1 => {
-            let names: Vec<String> = any.iter().map(|d| d.name.to_string()).collect();
-            Answer::Stray(format!(
-                "no `match:` fits its name, and it lies in no landing folder; any file that lands in theirs is taken \
-                 by {}",
-                names.join(", ")
-            ))
-        }
-        other => routed(looker, other, seen),
-    }
-}
-
 /// What trying files out needs; it writes to the scratch folder alone.
 struct Looker<'a> {
     shell: &'a Shell,
@@ -155,21 +107,14 @@ struct Looker<'a> {
     scratch: &'a Path,
 }
 
-fn routed(looker: &Looker<'_>, routed: Routed, seen: &Seen) -> Answer {
+fn routed(looker: &Looker<'_>, to: To, seen: &Seen) -> Answer {
     if looker.shell.stop.load(Ordering::Relaxed) {
         return Answer::Stopped;
     }
-    match routed {
-        Routed::Junk => Answer::Junk,
-        Routed::Unmatched { nearest } => Answer::Stray(format!(
-            "no dataset takes it; nearest: {}",
-            nearest.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        )),
-        Routed::Ambiguous { datasets } => Answer::Stray(format!(
-            "more than one dataset takes it: {}",
-            datasets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        )),
-        Routed::To(dataset, groups) => match try_file(looker, &dataset, &groups, seen) {
+    match to {
+        To::Junk => Answer::Junk,
+        To::Nowhere(_, why) => Answer::Stray(why),
+        To::Dataset(dataset, groups) => match try_file(looker, &dataset, &groups, seen) {
             Ok(answer) => answer,
             // As `run` does: it is taken when it can be read.
             Err(f) if f.code == Code::Unreadable => Answer::Stray(f.message),

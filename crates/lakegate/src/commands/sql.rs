@@ -62,19 +62,7 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
     if all.is_empty() {
         return Err(Stop::Usage("there is no statement".into()));
     }
-    let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
-    let format = match (args.format, &args.output) {
-        (Some(f), _) => f,
-        (None, Some(path)) => OutputFormat::of_path(path).ok_or_else(|| {
-            Stop::Usage(format!("`{}` does not say a format by its ending; add --format", path.display()))
-        })?,
-        (None, None) if shell.global.json => OutputFormat::Json,
-        (None, None) if to_terminal => OutputFormat::Table,
-        (None, None) => OutputFormat::Csv,
-    };
-    if to_terminal && format.is_binary() {
-        return Err(Stop::Usage(format!("{format} is not for a terminal; add --output FILE")));
-    }
+    let format = format_of(shell, args.format, args.output.as_deref())?;
     if all.len() > 1 && args.output.is_some() {
         return Err(Stop::Usage("--output takes one statement".into()));
     }
@@ -103,6 +91,28 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The form of a result: the one that is asked for, else what the file's name says,
+/// else a table on a terminal and CSV anywhere else.
+///
+/// # Errors
+/// The file's name says none; bytes that are noise on a terminal.
+pub fn format_of(shell: &Shell, asked: Option<OutputFormat>, output: Option<&Path>) -> Result<OutputFormat> {
+    let to_terminal = output.is_none() && std::io::stdout().is_terminal();
+    let format = match (asked, output) {
+        (Some(f), _) => f,
+        (None, Some(path)) => OutputFormat::of_path(path).ok_or_else(|| {
+            Stop::Usage(format!("`{}` does not say a format by its ending; add --format", path.display()))
+        })?,
+        (None, None) if shell.global.json => OutputFormat::Json,
+        (None, None) if to_terminal => OutputFormat::Table,
+        (None, None) => OutputFormat::Csv,
+    };
+    match to_terminal && format.is_binary() {
+        true => Err(Stop::Usage(format!("{format} is not for a terminal; add --output FILE"))),
+        false => Ok(format),
+    }
+}
+
 /// A place in one statement as a place in the text in which it comes after `before`.
 fn in_whole(before: &str, at: Position) -> Position {
     let last_line = before.rfind('\n').map_or(before, |n| &before[n + 1..]);
@@ -114,14 +124,14 @@ fn in_whole(before: &str, at: Position) -> Position {
 
 /// Where a result goes. A file appears whole, once the statement has ended well:
 /// until then whatever had its name stays.
-struct Out {
-    writer: BufWriter<Box<dyn Write + Send>>,
+pub struct Out {
+    pub writer: BufWriter<Box<dyn Write + Send>>,
     /// The file that is being written, gone when dropped, and what it becomes.
     aside: Option<(TempPath, PathBuf)>,
 }
 
 impl Out {
-    fn open(path: Option<&Path>) -> Result<Self> {
+    pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
             return Ok(Self { writer: BufWriter::new(Box::new(std::io::stdout())), aside: None });
         };
@@ -142,7 +152,7 @@ impl Out {
         Ok(Self { writer: BufWriter::new(Box::new(file)), aside: Some((aside, target)) })
     }
 
-    fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         self.writer.flush()?;
         if let Some((aside, target)) = self.aside {
             aside.persist(target).map_err(|e| e.error)?;

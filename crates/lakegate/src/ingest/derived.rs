@@ -57,9 +57,11 @@ pub fn own_columns(table: &TableView, rows: &RecordBatch) -> Result<RecordBatch,
 pub fn parsed(table: &str, plan: &Plan, rows: RecordBatch) -> Parsed {
     let unit = |t: &conform::Target| Some((t.spec.name.clone(), t.spec.unit.clone()?));
     let units = plan.targets.iter().filter_map(unit).collect();
-    let stream = Stream { name: None, member: None, units, format: OF_TABLE };
+    let stream =
+        Stream { name: None, member: None, units, format: OF_TABLE, kind: OF_TABLE, faults: Vec::new() };
     // The reader's rows were counted where they came first.
-    Parsed { table: table.into(), stream: Arc::new(stream), rows: Rows::Typed(rows), n_read: 0 }
+    let n_own = rows.num_columns();
+    Parsed { table: table.into(), stream: Arc::new(stream), rows: Rows::Typed(rows), n_read: 0, n_own }
 }
 
 /// What is looked at of a table to know the columns of one that is made of it.

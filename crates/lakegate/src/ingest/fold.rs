@@ -19,6 +19,7 @@ use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
+use super::contents::{Gathered, Made};
 use super::derived;
 use super::gather;
 use super::hook::Call;
@@ -87,6 +88,7 @@ pub struct FileFold<'a> {
     /// Rows that tables got of which others are made, by table.
     origins: BTreeMap<String, Vec<RecordBatch>>,
     tables: BTreeMap<String, TableFold>,
+    contents: Gathered,
 }
 
 struct TableFold {
@@ -125,6 +127,7 @@ impl<'a> FileFold<'a> {
             hooks: None,
             origins: BTreeMap::new(),
             tables: BTreeMap::new(),
+            contents: Gathered::default(),
         }
     }
 
@@ -186,10 +189,20 @@ impl<'a> FileFold<'a> {
                 Some(c) => c,
                 None => conform_rows(&table.plan, &parsed, first_row)?,
             };
+            // What another table gave was seen where it came first.
+            if table.config.origin.is_none() {
+                let made = Made { batch: &conformed.batch, rescued: conformed.rescued.as_deref() };
+                self.contents.add(&parsed, &table.plan, &table.config.columns, true, &made);
+            }
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
             return put(self.conformed(&parsed.table, &table, conformed, rows, flags, parsed.rows)?);
         };
-        let input = transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
+        let (plan, input) =
+            transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
+        if table.config.origin.is_none() {
+            let made = Made { batch: &input, rescued: None };
+            self.contents.add(&parsed, &plan, &self.dataset.input, false, &made);
+        }
         let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
@@ -476,7 +489,7 @@ impl<'a> FileFold<'a> {
     /// # Errors
     /// LG501 and LG502 where an expectation rejects the file.
     pub fn finish(self) -> Result<FileOut, Failure> {
-        let mut out = FileOut::default();
+        let mut out = FileOut { contents: self.contents.finish(), ..FileOut::default() };
         for (name, fold) in self.tables {
             let TableFold { check, out: mut table, .. } = fold;
             let (findings, rejected) = check.finish();
@@ -597,14 +610,15 @@ pub async fn compile_transform(
     Transform::compile(sql, input).await
 }
 
-/// What a transform sees of a batch: the file's columns, its facts, and `_row`.
+/// What a transform sees of a batch: the file's columns, as the plan has them, its
+/// facts, and `_row`.
 pub fn transform_input(
     dataset: &Dataset,
     parsed: &Parsed,
     facts: &FileFacts,
     first_row: u64,
     nulls: &[String],
-) -> Result<RecordBatch, Failure> {
+) -> Result<(Plan, RecordBatch), Failure> {
     let plan = input_plan(dataset, &parsed.rows, nulls)?;
     let Conformed { batch, rescued } = conform_rows(&plan, parsed, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
@@ -626,11 +640,8 @@ pub fn transform_input(
     for (field, value) in fact_fields().iter().zip(values) {
         batch = with_column(&batch, field.name(), value)?;
     }
-    with_column(
-        &batch,
-        layout::ROW,
-        Arc::new(Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64)),
-    )
+    let rows = Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64);
+    Ok((plan, with_column(&batch, layout::ROW, Arc::new(rows))?))
 }
 
 fn merge_schemas(schemas: impl IntoIterator<Item = Schema>) -> Result<SchemaRef, Failure> {

@@ -181,9 +181,11 @@ fn merged(
             Some((c.name.clone(), unit.clone()))
         })
         .collect();
-    let stream = Stream { name: merge.streams.first().cloned(), member: None, units, format };
+    let name = merge.streams.first().cloned();
+    let stream = Stream { name, member: None, units, format, kind: format, faults: Vec::new() };
+    let n_own = rows.names().count();
     let rows = with_constants(rows, constants)?;
-    Ok(Some(Parsed { table: table.into(), stream: Arc::new(stream), rows, n_read }))
+    Ok(Some(Parsed { table: table.into(), stream: Arc::new(stream), rows, n_read, n_own }))
 }
 
 /// The column by which rows are merged.
@@ -351,10 +353,11 @@ pub fn hooked(
     Ok(rows
         .into_iter()
         .map(|batch| {
+            let n_own = batch.num_columns();
             let rows = Rows::Typed(batch);
             // All that was read is accounted for once.
             let n_read = std::mem::take(&mut n_left);
-            Parsed { table: call.table.into(), stream: stream.clone(), rows, n_read }
+            Parsed { table: call.table.into(), stream: stream.clone(), rows, n_read, n_own }
         })
         .collect())
 }

@@ -12,6 +12,7 @@
 //! A file whose rows a table holds already, by its token, is read again for
 //! its figures but not written there again.
 
+pub mod contents;
 pub mod dedupe;
 pub mod derived;
 pub mod fold;
@@ -390,6 +391,7 @@ pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
             job_id: job.job_id,
             n_read: out.n_read(),
             duration_ms: out.duration_ms,
+            contents: out.contents.clone(),
             column_stats: out.stats_json(|t| dataset.name.table(t).to_string()),
             tables: out
                 .tables
@@ -404,16 +406,19 @@ pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
                     n_duplicate: t.counts.n_duplicate,
                 })
                 .collect(),
-            expectations: out
-                .tables
-                .iter()
-                .flat_map(|(table, t)| {
-                    let table = dataset.name.table(table);
-                    quality::results(&table, &t.quality).chain(expectation_results(table, &t.findings))
-                })
-                .collect(),
+            expectations: expectations(dataset, out),
         })
         .collect()
+}
+
+/// What the dataset's quality checks and expectations said of a file.
+pub fn expectations(dataset: &Dataset, out: &FileOut) -> Vec<ExpectationResult> {
+    let of = |(table, t): (&String, &TableOut)| {
+        let table = dataset.name.table(table);
+        let quality: Vec<_> = quality::results(&table, &t.quality).collect();
+        quality.into_iter().chain(expectation_results(table, &t.findings)).collect::<Vec<_>>()
+    };
+    out.tables.iter().flat_map(of).collect()
 }
 
 fn expectation_results(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use lakegate_domain::model::Publish;
+use lakegate_domain::review::Contents;
 use lakegate_format::stats::ColumnStats;
 use lakegate_lake::expect::Finding;
 use lakegate_lake::quality;
@@ -48,6 +49,8 @@ impl Counts {
 #[derive(Debug, Default)]
 pub struct FileOut {
     pub tables: BTreeMap<String, TableOut>,
+    /// What it holds, whatever its tables make of it.
+    pub contents: Contents,
     pub duration_ms: u64,
 }
 

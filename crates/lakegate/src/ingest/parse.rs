@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use lakegate_domain::ids::NAME_BYTES;
 use lakegate_domain::model::{Dataset, Scalar, Table};
@@ -33,6 +33,24 @@ impl Rows {
         }
     }
 
+    /// How many values a column has; `nulls` are spellings of a missing one.
+    pub fn n_values(&self, column: usize, nulls: &[String]) -> u64 {
+        let n = match self {
+            Rows::Typed(batch) => batch.num_rows() - batch.column(column).null_count(),
+            Rows::Text(batch) => {
+                let is_value = |cell: &Cell| match (batch.get(*cell), batch.notation) {
+                    (None, _) => false,
+                    (Some(text), Notation::Plain) => {
+                        (cell.is_quoted() || !text.is_empty()) && !nulls.iter().any(|n| n == text)
+                    }
+                    (Some(text), Notation::Json) => text != "null",
+                };
+                batch.columns[column].iter().filter(|cell| is_value(cell)).count()
+            }
+        };
+        n as u64
+    }
+
     /// The columns' names as the file has them.
     pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
@@ -50,6 +68,9 @@ pub struct Parsed {
     pub rows: Rows,
     /// Rows of the reader that these are made of.
     pub n_read: u64,
+    /// The first of its columns, so many, are the file's own; the others are from
+    /// its name.
+    pub n_own: usize,
 }
 
 /// What every row of a file is given from its name: the route's groups and its
@@ -143,12 +164,13 @@ pub fn parse(
     for (at, table) in tables.into_iter().enumerate() {
         let rows = if at == last { left.take() } else { left.clone() };
         let Some(mut rows) = rows else { break };
+        let n_own = rows.names().count();
         // Streams that are merged get them together.
         if dataset.tables.get(&table).is_none_or(|t| t.merge.is_none()) {
             rows = with_constants(rows, constants)?;
         }
         let n_read = rows.n_rows() as u64;
-        parts.push(Parsed { table, stream: chunk.stream.clone(), rows, n_read });
+        parts.push(Parsed { table, stream: chunk.stream.clone(), rows, n_read, n_own });
     }
     Ok(parts)
 }

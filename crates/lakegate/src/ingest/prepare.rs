@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use lakegate_domain::model::{Dataset, Empty};
 use lakegate_domain::{Code, Failure, Seq};
 use lakegate_format::conform::Conformed;
-use lakegate_format::open::{self, Chunk, Reader, Source};
+use lakegate_format::open::{self, Chunk, Reader, Source, Surveyed};
 use lakegate_lake::log::AddFile;
 use lakegate_lake::sink::SinkOptions;
 use lakegate_land::{Method, RawBytes, RawPlace, RawStore};
@@ -104,35 +104,58 @@ impl Env<'_> {
         if n_at_once > 1 { fold.beside_others() } else { fold }
     }
 
-    fn empty(&self, what: &str) -> Failure {
-        Failure::new(
-            Code::NoRecords,
-            format!("{what}; where such files are normal, say `empty: accept` in the dataset's file"),
-        )
+    /// A file's raw bytes. Proved to be those that landed: a hard-linked file may
+    /// have been overwritten in place, to the same size even.
+    fn source(&self, job: &Job) -> Result<Source, Failure> {
+        Ok(source(self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)?, job.size_bytes))
     }
 
-    /// What a file came to that may have no rows: by the dataset's rule it is
-    /// nobody's concern or this failure.
-    fn accept_empty(&self, read: Result<FileOut, Failure>) -> Result<FileOut, Failure> {
-        match (read, self.dataset.empty) {
-            (Ok(out), Empty::Park) if out.n_read() == 0 => Err(self.empty(NO_ROWS)),
-            (Err(f), Empty::Accept) if f.code == Code::NoRecords => Ok(FileOut::default()),
-            (read, _) => read,
+    /// What the documents of a file are, as far as its raw bytes can be read.
+    pub fn survey(&self, job: &Job) -> Vec<Surveyed> {
+        let name = job.path.rsplit('/').next().unwrap_or(&job.path);
+        match self.source(job) {
+            Ok(source) => open::survey(source, name, &self.dataset.read, self.spill),
+            Err(_) => Vec::new(),
         }
     }
 
     /// Opens a file's reader over its raw bytes.
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
-        // Proved to be the bytes that landed: a hard-linked file may have been
-        // overwritten in place, to the same size even.
-        let source = source(self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)?, job.size_bytes);
-        if job.size_bytes == 0 {
-            return Err(self.empty("the file is empty: it has no bytes at all"));
-        }
-        let name = job.path.rsplit('/').next().unwrap_or(&job.path);
-        let reader = open::open(source, name, &self.dataset.read, self.spill)?;
-        // An empty member is no reason to pass over the others.
-        Ok(if self.dataset.empty == Empty::Accept { reader.skip_empty_members() } else { reader })
+        open_source(self.dataset, self.source(job)?, &job.path, job.size_bytes, self.spill)
+    }
+}
+
+/// Opens a file's reader over its bytes.
+pub fn open_source(
+    dataset: &Dataset,
+    source: Source,
+    path: &str,
+    size_bytes: u64,
+    spill: &Path,
+) -> Result<Reader, Failure> {
+    if size_bytes == 0 {
+        return Err(empty("the file is empty: it has no bytes at all"));
+    }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let reader = open::open(source, name, &dataset.read, spill)?;
+    // An empty member is no reason to pass over the others.
+    Ok(if dataset.empty == Empty::Accept { reader.skip_empty_members() } else { reader })
+}
+
+fn empty(what: &str) -> Failure {
+    Failure::new(
+        Code::NoRecords,
+        format!("{what}; where such files are normal, say `empty: accept` in the dataset's file"),
+    )
+}
+
+/// What a file came to that may have no rows: by the dataset's rule it is nobody's
+/// concern or this failure.
+pub fn accept_empty(dataset: &Dataset, read: Result<FileOut, Failure>) -> Result<FileOut, Failure> {
+    match (read, dataset.empty) {
+        (Ok(out), Empty::Park) if out.n_read() == 0 => Err(empty(NO_ROWS)),
+        (Err(f), Empty::Accept) if f.code == Code::NoRecords => Ok(FileOut::default()),
+        (read, _) => read,
     }
 }
 
@@ -229,12 +252,12 @@ fn whole(
             Ok(p) => {
                 // Before its header says what a new table's columns are.
                 if env.dataset.empty == Empty::Park && p.iter().all(|p| p.n_read == 0) {
-                    prepared.failed.push((job, env.empty(NO_ROWS)));
+                    prepared.failed.push((job, empty(NO_ROWS)));
                 } else {
                     good.push((job, p));
                 }
             }
-            Err(Halt::Failed(f)) => match env.accept_empty(Err(f)) {
+            Err(Halt::Failed(f)) => match accept_empty(env.dataset, Err(f)) {
                 Ok(out) => prepared.files.push((job, out)),
                 Err(f) => prepared.failed.push((job, f)),
             },
@@ -318,7 +341,7 @@ fn before_the_large(
 }
 
 /// Runs `work` over `items` on `threads` threads; answers in the items' order.
-fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if items.len() <= 1 || threads <= 1 {
         return items.iter().map(&work).collect();
     }
@@ -346,7 +369,7 @@ fn each<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + 
 }
 
 /// A panic of a reader, or of a library below it, is that file's failure.
-fn caught<R, E: From<Failure>>(work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+pub fn caught<R, E: From<Failure>>(work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
@@ -459,7 +482,7 @@ fn stream(env: &Env<'_>, tables: &mut Tables, job: Job, skip: &Skip<'_>) -> Resu
                     Err(Halt::Failed(failure)) => Err(failure),
                     _ => Ok(FileOut::default()),
                 };
-                match env.accept_empty(read) {
+                match accept_empty(env.dataset, read) {
                     Ok(out) => prepared.files.push((job, out)),
                     Err(failure) => prepared.failed.push((job, failure)),
                 }

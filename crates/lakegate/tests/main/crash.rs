@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::lake::{BUSY, DONE, FINDINGS, Snapshot, TestLake, zip};
 
 /// The points of `failpoint.rs`; a test keeps the two alike.
-pub const POINTS: [&str; 18] = [
+pub const POINTS: [&str; 19] = [
     "received",
     "accepted",
     "disposed",
     "claimed",
     "checked",
+    "unnoted",
     "parked",
     "written",
     "quarantined",
@@ -229,7 +230,7 @@ macro_rules! points {
 }
 
 points! {
-    received accepted disposed claimed checked parked written quarantined committed
+    received accepted disposed claimed checked unnoted parked written quarantined committed
     unfinished finished compacted replay_written replayed bundled moved export_written exported
 }
 

@@ -19,6 +19,7 @@ mod reading;
 mod real_data;
 mod reload;
 mod repair;
+mod review;
 mod rules;
 mod serve;
 mod shell;

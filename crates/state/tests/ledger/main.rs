@@ -139,6 +139,7 @@ fn outcome(job: &Job) -> Outcome {
         n_read: 3,
         duration_ms: 2,
         expectations: Vec::new(),
+        contents: Default::default(),
     }
 }
 

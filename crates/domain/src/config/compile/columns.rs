@@ -97,6 +97,7 @@ fn column(key: &Key, keys: &ColumnKeys, role: Role, report: &mut Reporter) -> Co
         format: keys.format.get().cloned(),
         timezone: keys.timezone.get().map(|z| z.0.clone()),
         unit: keys.unit.get().map(|u| u.0.clone()),
+        from_unit: keys.from_unit.get().map(|u| u.0.clone()),
         conversion: conversion(kind, keys, report),
         stated_unit: is_stated(keys),
         default: keys.default.get().cloned(),
