@@ -111,6 +111,8 @@ codes! {
         "look at the message; the work is tried again by itself, `lakegate prove` says what is missing";
     Ledger = "LG605", "the ledger cannot be used",
         "restore the ledger and the tables of the same backup, or use the lakegate that wrote it";
+    Export = "LG701", "an export cannot be written",
+        "mend what the message names; `lakegate export` or the next `lakegate run` makes it";
     Bug = "LG901", "lakegate made a mistake",
         "please report it with the message; then redrive";
 }

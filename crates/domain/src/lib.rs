@@ -9,6 +9,7 @@ pub mod config;
 pub mod dedupe;
 pub mod draft;
 pub mod exchange;
+pub mod export;
 pub mod failure;
 pub mod feed;
 pub mod health;

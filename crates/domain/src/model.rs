@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dedupe::Dedupe;
 use crate::exchange::Rule;
+use crate::export::Export;
 use crate::feed::{Feed, Feeds, Template};
 use crate::health::Rules;
 use crate::ids::DatasetName;
@@ -486,6 +487,8 @@ pub struct Table {
     pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
     pub expect: Vec<Expectation>,
+    /// How its rows are written to files for others.
+    pub export: Option<Export>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -507,7 +510,7 @@ pub struct Column {
     pub description: Option<String>,
     pub valid_range: Option<(f64, f64)>,
     /// More metadata kept with the column, such as `standard_name`.
-    pub attributes: IndexMap<String, String>,
+    pub attributes: IndexMap<String, Attribute>,
 }
 
 impl Column {
@@ -622,6 +625,28 @@ impl std::fmt::Display for Scalar {
             Scalar::Int(v) => write!(f, "{v}"),
             Scalar::Float(v) => write!(f, "{v}"),
             Scalar::Text(v) => f.write_str(v),
+        }
+    }
+}
+
+/// What is said of a column or an exported file, with its type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attribute {
+    Text(String),
+    Texts(Vec<String>),
+    Ints(Vec<i64>),
+    Floats(Vec<f64>),
+}
+
+/// As metadata that is text shows it: values between commas, texts as JSON.
+impl std::fmt::Display for Attribute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed = |values: Vec<String>| values.join(",");
+        match self {
+            Attribute::Text(text) => f.write_str(text),
+            Attribute::Texts(texts) => f.write_str(&serde_json::Value::from(texts.as_slice()).to_string()),
+            Attribute::Ints(v) => f.write_str(&listed(v.iter().map(i64::to_string).collect())),
+            Attribute::Floats(v) => f.write_str(&listed(v.iter().map(f64::to_string).collect())),
         }
     }
 }

@@ -156,7 +156,7 @@ fn commented(field: Field, comment: &str) -> Field {
 
 fn field(t: &Target) -> Field {
     let mut metadata: HashMap<String, String> =
-        t.spec.attributes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        t.spec.attributes.iter().map(|(k, v)| (k.clone(), v.to_string())).collect();
     if let Some(from) = &t.spec.from {
         metadata.insert(FROM.into(), from.clone());
     }

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::decode::{Decode, Reporter, nearest, scalar, text};
 use super::diagnostic::Span;
 use super::yaml::{Content, Literal, Node};
+use crate::export::Template;
 use crate::ids::NAME_BYTES;
 use crate::model::{self, Kind, TimeUnit};
 
@@ -458,6 +459,115 @@ impl Decode for model::Scalar {
 schema!(model::Scalar, "Value", {
     "description": "A text, a number or a boolean.",
     "type": ["string", "number", "boolean"],
+});
+
+/// One value, or a list of values of one kind: texts or numbers.
+impl Decode for model::Attribute {
+    fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
+        const WHAT: &str = "a text, a number, or a list of them";
+        let Content::List(items) = &node.content else {
+            let scalar = scalar(node, WHAT, "write a value, or a list: `[1, 2]`", report)?;
+            if scalar.literal() == Literal::Null {
+                report.expected(node, WHAT, "give a value; the word `null` goes into quotes");
+                return None;
+            }
+            return Some(match scalar.literal() {
+                Literal::Int(v) => model::Attribute::Ints(vec![v]),
+                Literal::Float(v) => model::Attribute::Floats(vec![v]),
+                _ => model::Attribute::Text(scalar.text.clone()),
+            });
+        };
+        let (mut ints, mut floats, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match self::scalar(item, "a text or a number", "a list has values alone", report)?.literal() {
+                Literal::Int(v) => {
+                    ints.push(v);
+                    floats.push(v as f64);
+                }
+                Literal::Float(v) => floats.push(v),
+                Literal::Text(v) => texts.push(v.to_string()),
+                Literal::Bool(_) | Literal::Null => {
+                    report.expected(item, "a text or a number", "put it into quotes if it is meant as text");
+                    return None;
+                }
+            }
+        }
+        if items.is_empty() {
+            report.error(node.span, "a list without values", "give one, or remove the key");
+            return None;
+        }
+        match (texts.is_empty(), floats.is_empty()) {
+            (true, _) if ints.len() == items.len() => Some(model::Attribute::Ints(ints)),
+            (true, _) => Some(model::Attribute::Floats(floats)),
+            (false, true) => Some(model::Attribute::Texts(texts)),
+            (false, false) => {
+                report.error(node.span, "texts and numbers in one list", "put the numbers into quotes");
+                None
+            }
+        }
+    }
+}
+
+schema!(model::Attribute, "Attribute", {
+    "description": "A text, a number, or a list of texts or of numbers.",
+    "anyOf": [
+        { "type": ["string", "number", "boolean"] },
+        { "type": "array", "minItems": 1, "items": { "type": "string" } },
+        { "type": "array", "minItems": 1, "items": { "type": "number" } },
+    ],
+});
+
+/// A name with placeholders: `{site}/{start:%Y%m%d}.nc`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemplateText(pub Template);
+
+impl Decode for TemplateText {
+    fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
+        let written = text(node, "a path with placeholders", "put it into quotes", report)?;
+        match Template::parse(written) {
+            Ok(template) => Some(TemplateText(template)),
+            Err(fault) => {
+                report.error(span_within(node, &fault.at), fault.why, fault.help);
+                None
+            }
+        }
+    }
+}
+
+/// The place of a part of a text, where it stands as it is written.
+fn span_within(node: &Node, at: &std::ops::Range<usize>) -> Span {
+    let verbatim = match &node.content {
+        Content::Scalar(scalar) => scalar.verbatim,
+        _ => None,
+    };
+    let Some(offset) = verbatim else { return node.span };
+    let start = node.span.start + offset;
+    Span { start: start + at.start, end: start + at.end }
+}
+
+schema!(TemplateText, "Template", {
+    "description": "A path with placeholders: `{site}/{start:%Y%m%d}.nc`.",
+    "type": "string",
+});
+
+/// What stands for a missing value: a number or `nan`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FillValue(pub f64);
+
+impl Decode for FillValue {
+    fn decode(node: &Node, report: &mut Reporter) -> Option<Self> {
+        if let Content::Scalar(s) = &node.content
+            && s.text.trim_start_matches('.').eq_ignore_ascii_case("nan")
+        {
+            return Some(FillValue(f64::NAN));
+        }
+        f64::decode(node, report).map(FillValue)
+    }
+}
+
+schema!(FillValue, "Fill", {
+    "description": "A number, or `nan`.",
+    "anyOf": [{ "type": "number" }, { "enum": ["nan", "NaN", ".nan", ".NaN"] }],
 });
 
 const KINDS: [&str; 11] = [

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use lakegate_domain::config::{Report, schema};
 use lakegate_domain::exchange::Rule;
+use lakegate_domain::export::{FileAttribute, Per, Storage, taken_from_file};
 use lakegate_domain::health::Rules;
 use lakegate_domain::model::{
-    After, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, ExpectRows, Format, Header, Json, Kind,
-    Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times, Upkeep,
-    WhpExchange,
+    After, Attribute, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, ExpectRows, Format, Header,
+    Json, Kind, Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times,
+    Upkeep, WhpExchange,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -319,8 +320,16 @@ fn columns_with_everything_set() {
     assert_eq!(time.timezone.as_deref(), Some("UTC"));
     assert_eq!((time.unit.as_deref(), time.description.as_deref()), (Some("s"), Some("when")));
     assert_eq!(time.default, Some(Scalar::Text("2024-01-01".into())));
-    let attributes: Vec<_> = time.attributes.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    assert_eq!(attributes, [("standard_name", "time"), ("long_name", "Time"), ("axis", "T"), ("level", "2")]);
+    let attributes: Vec<_> = time.attributes.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+    assert_eq!(
+        attributes,
+        [
+            r#"standard_name=Text("time")"#,
+            r#"long_name=Text("Time")"#,
+            r#"axis=Text("T")"#,
+            "level=Ints([2])"
+        ]
+    );
     assert_eq!(columns[5].valid_range, Some((850.0, 1100.5)));
     assert_eq!(columns[5].default, Some(Scalar::Int(1)));
 }
@@ -622,4 +631,38 @@ fn whp_exchange() {
             rule.name()
         );
     }
+}
+
+#[test]
+fn exports() {
+    let d = dataset(
+        "team: t
+match: '(?<site>.*)\\.csv'
+sites: { a: { place: hum } }
+columns: { time: timestamp, depth: , speed: { attributes: { levels: [1, 2.5], words: [x, y], n: 4 } } }
+export:
+  netcdf: '{place}/{stream}.{start:%Y%m%d}.nc'
+  per: day
+  attributes: { stream: '{site}.b1', version: 3, doi: [a, b] }
+  variables:
+    depth: { dimensions: depth, type: float, fill: nan }
+    lat: { value: 40.9, attributes: { units: degrees_north } }
+  except: speed
+",
+    );
+    let table = &d.tables["d"];
+    let levels: Vec<_> = table.columns[2].attributes.values().map(ToString::to_string).collect();
+    assert_eq!(levels, ["1,2.5", r#"["x","y"]"#, "4"]);
+    let export = table.export.as_ref().expect("an export");
+    assert_eq!(export.netcdf.to_string(), "{place}/{stream}.{start:%Y%m%d}.nc");
+    assert_eq!((export.per, export.except.as_slice()), (Per::Day, &["speed".to_string()][..]));
+    assert_eq!(export.attributes["version"], FileAttribute::Value(Attribute::Ints(vec![3])));
+    let depth = &export.variables["depth"];
+    assert_eq!(
+        (depth.dimensions.as_deref(), depth.storage),
+        (Some(&["depth".into()][..]), Some(Storage::Float))
+    );
+    assert!(depth.fill.is_some_and(f64::is_nan));
+    assert_eq!(export.variables["lat"].value, Some(Attribute::Floats(vec![40.9])));
+    assert_eq!(taken_from_file(export, &["site".into(), "place".into(), "x".into()]), ["place", "site"]);
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use lakegate_domain::model::{Column, Kind, Names};
+use lakegate_domain::model::{Attribute, Column, Kind, Names};
 use lakegate_domain::transit::gtfs_rt::{self, STREAMS};
 use lakegate_domain::transit::records::Preset;
 
@@ -37,7 +37,7 @@ fn table(out: &mut String, title: &str, columns: &[Column], other: &[Column]) {
 
 /// Marks a column with what it is made from, so that the two namings pair.
 fn marked(mut column: Column, origin: String) -> Column {
-    column.attributes.insert("origin".into(), origin);
+    column.attributes.insert("origin".into(), Attribute::Text(origin));
     column
 }
 

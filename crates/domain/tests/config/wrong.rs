@@ -116,3 +116,8 @@ fn expectations() {
 fn published() {
     check("published.txt");
 }
+
+#[test]
+fn export() {
+    check("export.txt");
+}

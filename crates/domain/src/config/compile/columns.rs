@@ -7,7 +7,7 @@ use crate::config::decode::{Named, Pair, Reporter, Slot};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{ColumnDecl, ColumnKeys};
 use crate::config::yaml::Key;
-use crate::model::{Column, Kind, Scalar};
+use crate::model::{Attribute, Column, Kind, Scalar};
 use crate::units::{Conversion, ConversionError};
 
 /// Columns that the lake itself adds to every table.
@@ -261,11 +261,11 @@ fn valid_range(keys: &ColumnKeys, report: &mut Reporter) -> Option<(f64, f64)> {
     }
 }
 
-fn attributes(keys: &ColumnKeys, report: &mut Reporter) -> IndexMap<String, String> {
+fn attributes(keys: &ColumnKeys, report: &mut Reporter) -> IndexMap<String, Attribute> {
     let mut attributes = IndexMap::new();
     for (name, slot) in [("standard_name", &keys.standard_name), ("long_name", &keys.long_name)] {
         if let Some(value) = slot.get() {
-            attributes.insert(name.to_string(), value.clone());
+            attributes.insert(name.to_string(), Attribute::Text(value.clone()));
         }
     }
     for (key, slot) in keys.attributes.get().into_iter().flat_map(|named| &named.0) {
@@ -277,7 +277,7 @@ fn attributes(keys: &ColumnKeys, report: &mut Reporter) -> IndexMap<String, Stri
             );
         }
         if let Some(value) = slot.get() {
-            attributes.insert(key.text.clone(), value.0.clone());
+            attributes.insert(key.text.clone(), value.clone());
         }
     }
     attributes

@@ -4,6 +4,7 @@
 mod columns;
 mod dataset;
 mod expect;
+mod export;
 mod feed;
 mod publish;
 mod read;

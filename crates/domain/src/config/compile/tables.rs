@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
-use super::{expect, meant};
+use super::{expect, export, meant};
 use crate::config::decode::Named;
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
@@ -86,7 +86,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform` and `expect` into the tables",
+                "put `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `expect` and `export` into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
@@ -283,6 +283,7 @@ fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut R
         dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
         expect,
+        export: export::compile(&keys.export, &names, report),
         columns,
     }
 }
@@ -353,6 +354,28 @@ impl Names<'_> {
             let help = meant(name, known, "declare it under `columns`");
             report.error(span, format!("the table has no column `{name}`"), help);
         }
+    }
+
+    /// The column that says where a row belongs: the first that is declared as
+    /// a timestamp.
+    pub(super) fn coordinate(&self) -> Option<&str> {
+        self.columns.iter().find(|c| c.kind == Some(Kind::Timestamp)).map(|c| c.name.as_str())
+    }
+
+    /// Whether every column is known before a file is seen.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn has_provenance(&self) -> bool {
+        self.context.provenance
+    }
+
+    /// What a landed file's name says: groups of `match`, and values of its
+    /// site; `None` where `match` is wrong.
+    pub(super) fn of_file(&self) -> Option<Vec<String>> {
+        let groups = self.context.groups?.iter().filter(|g| *g != TABLE_GROUP);
+        Some(groups.chain(&self.context.site_columns).cloned().collect())
     }
 
     /// As [`Names::check`], where the columns that say where a row comes from

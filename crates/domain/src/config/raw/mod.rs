@@ -5,6 +5,7 @@
 
 mod dataset;
 mod expect;
+mod export;
 mod feed;
 mod lake;
 mod read;
@@ -12,6 +13,7 @@ mod table;
 
 pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
 pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
+pub use export::{ExportKeys, VariableKeys};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
 pub use read::{

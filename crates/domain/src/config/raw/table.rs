@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::expect::ExpectKeys;
+use super::export::ExportKeys;
 use crate::config::decode::{At, Decode, Keyed, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
 use crate::config::scalars::{Lapse, PartitionWord, Spelled, Zone};
 use crate::config::yaml::{Content, Node};
-use crate::model::{Evolve, Kind, Scalar};
+use crate::model::{Attribute, Evolve, Kind, Scalar};
 
 keyed! {
     /// One table.
@@ -40,6 +41,8 @@ keyed! {
         transform = "transform": String;
         /// What must hold of the rows, and what follows where it does not.
         expect = "expect": Many<ExpectKeys>;
+        /// Writes the rows to files for others, below `<storage>/export/`.
+        export = "export": ExportKeys;
     }
 }
 
@@ -91,8 +94,8 @@ keyed! {
         standard_name = "standard_name": String;
         /// Its name for people, kept with the column.
         long_name = "long_name": String;
-        /// More that is kept with the column.
-        attributes = "attributes": Named<Spelled>;
+        /// More that is kept with the column: texts, numbers, or lists of them.
+        attributes = "attributes": Named<Attribute>;
     }
 }
 
