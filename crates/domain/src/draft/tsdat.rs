@@ -20,6 +20,8 @@ mod streams;
 mod value;
 mod write;
 
+use std::collections::HashMap;
+
 pub use repository::Tree;
 
 use super::{Yaml, check_name, name};
@@ -107,7 +109,8 @@ impl NoteKind {
 }
 
 /// Makes a dataset file of each pipeline of a repository. `team` is the team of
-/// the datasets, `landing` the folder that the files of all of them land in.
+/// the datasets, `landing` the folder that the files of all of them land in,
+/// `samples` what inputs hold, by the datasets' names.
 ///
 /// # Errors
 /// A sentence where there is no pipeline at all.
@@ -115,7 +118,7 @@ pub fn import(
     tree: &Tree,
     team: &str,
     landing: Option<&str>,
-    sample: Option<&Sample>,
+    samples: &HashMap<String, Sample>,
 ) -> Result<Imported, String> {
     let (found, wrong) = tree.pipelines();
     if found.is_empty() && wrong.is_empty() {
@@ -140,7 +143,10 @@ pub fn import(
                     let why = format!("it makes `{}`, as {} does", pipeline.datastream, other.source);
                     imported.refused.push((found.path, why));
                 }
-                None => imported.datasets.push(dataset(pipeline, name, team, landing, sample)),
+                None => {
+                    let sample = samples.get(&name);
+                    imported.datasets.push(dataset(pipeline, name, team, landing, sample));
+                }
             },
             Err(why) => imported.refused.push((found.path, why)),
         }
@@ -249,7 +255,7 @@ fn dataset(
 fn head(out: &mut Yaml, pipeline: &Pipeline, notes: &[Note]) {
     let style = match pipeline.style {
         Style::Old => "tsdat 0.2",
-        Style::Current => "tsdat 0.3 or later; what it means is that of 0.10",
+        Style::Current => "tsdat of 0.3 or later, as 0.10 understands it",
     };
     out.comment(0, &format!("Made by `lakegate import tsdat` from {} ({style}).", pipeline.source));
     let mut last = None;
@@ -346,11 +352,21 @@ fn reading(out: &mut Yaml, plan: &Plan) {
     out.line(0, "read:");
     out.line(1, "archive:");
     out.line(2, "members:");
-    for stream in &plan.streams {
+    // What is read in one way is said once.
+    let first = plan.streams.first().and_then(|s| s.format.yaml());
+    for (n, stream) in plan.streams.iter().enumerate() {
         out.line(3, &format!("{}:", stream.name));
         out.key(4, "member", &stream.member);
-        if let Some(format) = stream.format.yaml() {
-            out.line(4, &format);
+        let format = stream.format.yaml();
+        let word = stream.format.word;
+        match &format {
+            Some(format) if n == 0 && plan.streams[1..].iter().any(|s| s.format == stream.format) => {
+                let keys = format.split_once(": ").map_or("", |(_, keys)| keys);
+                out.line(4, &format!("{word}: &{word} {keys}"));
+            }
+            Some(_) if n > 0 && format == first => out.line(4, &format!("{word}: *{word}")),
+            Some(format) => out.line(4, format),
+            None => {}
         }
     }
 }

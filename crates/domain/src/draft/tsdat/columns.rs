@@ -40,18 +40,17 @@ pub(super) fn column(
     let is_made = variable.inputs.is_empty() || is_flat && is_list || !plan.is_there(sample, variable);
     let from = plan.columns(pipeline, variable, notes);
     match from.as_slice() {
-        [one] if *one == variable.name => {}
+        // What is made is made under its own name.
+        _ if is_made && variable.name != TIME => {
+            comment = Some(match from.first() {
+                None => "Nothing is read for it: a hook in Python computed it, or it stays empty.".into(),
+                Some(column) => format!("No file has it: a hook in Python made it, as `{column}`."),
+            });
+        }
         [] => {}
+        [one] if *one == variable.name => {}
         [one] => keys.text("from", one),
         several => keys.add("from", super::write::list(several)),
-    }
-    if is_made && variable.name != TIME {
-        let named =
-            from.first().filter(|f| **f != variable.name).map_or_else(String::new, |f| format!(" as `{f}`"));
-        comment = Some(match variable.inputs.is_empty() {
-            true => "nothing is read for it: a hook computed it, or it stays empty".into(),
-            false => format!("no file has it: a hook made it{named}"),
-        });
     }
     if variable.name == TIME {
         time(pipeline, variable, &mut keys, notes);

@@ -15,7 +15,7 @@ pub(super) fn of_class(tree: &Tree, class: &str) -> Vec<Note> {
             NoteKind::Lost,
             class,
             format!(
-                "the pipeline is a class of its own, and its file is not below {}: what its hooks do is not known. {}",
+                "the pipeline is a class of its own, and its file is not below {}: if it has hooks of its own, they are not known; what `hook_customize_dataset` does: {}",
                 tree.root,
                 Hook::Customize.place()
             ),

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use super::pipeline::{Check, Handler, Manager, Pipeline, Side, Style, TIME, Threshold, Variable};
 use super::write::{Keys, list, number};
 use super::{Note, NoteKind};
+use crate::config::scalars;
 use crate::draft::scalar;
 
 /// One entry, with what is said above it.
@@ -50,6 +51,8 @@ struct Making<'a, 'n> {
 /// What follows a failed check, of a whole manager.
 #[derive(Clone, Debug, Default)]
 struct Consequence {
+    /// Of the check, in findings. It may stand twice, for different columns.
+    name: String,
     words: Vec<&'static str>,
     bit: Option<i64>,
     assessment: Option<String>,
@@ -71,7 +74,7 @@ impl<'a> Making<'a, '_> {
                 manager.apply_to.join(", ")
             );
             self.out.push(Entry {
-                comment: Some(format!("not taken over: {}: {text}", manager.name)),
+                comment: Some(format!("Not taken over: {}: {text}.", manager.name)),
                 keys: None,
             });
             return self.lost(&manager.name, text);
@@ -129,7 +132,7 @@ impl<'a> Making<'a, '_> {
                 Handler::Unknown(class) => {
                     let text = format!("what fails is handled by `{class}`, which has no equivalent");
                     self.out.push(Entry {
-                        comment: Some(format!("not taken over: {}: {text}", manager.name)),
+                        comment: Some(format!("Not taken over: {}: {text}.", manager.name)),
                         keys: None,
                     });
                     self.lost(&manager.name, text);
@@ -143,7 +146,7 @@ impl<'a> Making<'a, '_> {
         if !last.words.is_empty() {
             flags.push(last);
         }
-        flags
+        flags.into_iter().map(|c| Consequence { name: self.name(&manager.name), ..c }).collect()
     }
 
     /// Whether the coordinate of the rows is meant, and which other columns.
@@ -173,7 +176,7 @@ impl<'a> Making<'a, '_> {
         // Rows without a time cannot be placed, and a flag would say nothing more.
         if words.contains(&"flag") {
             words.retain(|w| *w != "flag");
-            comment = Some("a time is not flagged".to_string());
+            comment = Some("A time is not flagged.".to_string());
         }
         if words.is_empty() {
             words.push("warn");
@@ -195,7 +198,7 @@ impl<'a> Making<'a, '_> {
         let checked: Vec<&Variable> = numbers.iter().copied().filter(|v| threshold.of(v).is_some()).collect();
         let is_explicit = consequence.bit.is_some();
         if checked.is_empty() && !is_explicit {
-            let comment = format!("{}: no variable has `{}`", manager.name, threshold.attribute());
+            let comment = format!("{}: no variable has `{}`.", manager.name, threshold.attribute());
             self.out.push(Entry { comment: Some(comment), keys: None });
             return;
         }
@@ -220,8 +223,8 @@ impl<'a> Making<'a, '_> {
             meant.iter().copied().filter(|v| !failing.iter().any(|f| f.name == v.name)).collect();
         if !failing.is_empty() {
             let comment = match threshold.side {
-                Side::Delta => "a step to or from a fill value fails, as in tsdat 0.2",
-                _ => "a fill value fails as any other value does in tsdat 0.2",
+                Side::Delta => "A step to or from a fill value fails, as in tsdat 0.2.",
+                _ => "A fill value fails as any other value does in tsdat 0.2.",
             };
             self.push(manager, self.named(&failing), consequence, true, Some(comment.into()));
         }
@@ -257,7 +260,7 @@ impl<'a> Making<'a, '_> {
         comment: Option<String>,
     ) {
         let mut keys = Keys::default();
-        keys.text("name", &self.name(&manager.name));
+        keys.text("name", &consequence.name);
         keys.add("check", word(&manager.check));
         let (columns, except) =
             columns.split_once(", except: ").map_or((columns.as_str(), None), |(c, e)| (c, Some(e)));
@@ -290,13 +293,13 @@ impl<'a> Making<'a, '_> {
         self.out.push(Entry { comment, keys: Some(keys) });
     }
 
-    /// A name that no other entry has.
+    /// The name of a manager's check: one that no other manager has.
     fn name(&mut self, wanted: &str) -> String {
-        let wanted = if wanted.is_empty() { "check" } else { wanted };
-        let mut name = wanted.to_string();
+        let wanted = scalars::as_name(wanted).unwrap_or_else(|| "check".into());
+        let mut name = wanted.clone();
         let mut n = 2;
         while !self.names.insert(name.clone()) {
-            name = format!("{wanted} ({n})");
+            name = format!("{wanted}_{n}");
             n += 1;
         }
         name

@@ -36,7 +36,10 @@ impl Plan {
         let patterns = patterns(pipeline);
         let is_old = pipeline.style == Style::Old;
         // 0.2 unpacks whatever is an archive.
-        let is_archive = readers.is_archive || is_old;
+        let takes = |ending: &&str| pipeline.triggers.iter().any(|t| t.contains(*ending));
+        let may_be_one = !patterns.is_empty() || sample.is_some_and(|s| s.members.len() > 1);
+        let is_archive =
+            readers.is_archive || is_old && (may_be_one || ["zip", "tar"].iter().any(|e| takes(&e)));
         if !is_archive || (patterns.is_empty() && sample.is_none_or(|s| s.members.len() < 2)) {
             if let ([_, ..], false) = (patterns.as_slice(), is_archive) {
                 let text = format!(
@@ -267,6 +270,11 @@ fn sampled(
         .filter(|r| r.pattern.is_none())
         .flat_map(|r| &r.names)
         .collect();
+    let lacking: Vec<&String> = free
+        .iter()
+        .copied()
+        .filter(|input| !sample.members.iter().any(|m| m.columns.contains(input)))
+        .collect();
     let paths: Vec<&str> = sample.members.iter().map(|m| m.path.as_str()).collect();
     let mut streams: Vec<Stream> = Vec::new();
     for (member, (name, pattern)) in sample.members.iter().zip(told_apart(&paths)) {
@@ -276,7 +284,9 @@ fn sampled(
             regex.is_some_and(|r| r.is_match(&member.path))
         };
         let patterns: Vec<String> = patterns.iter().filter(fits).cloned().collect();
-        if patterns.is_empty() && !member.columns.iter().any(|c| free.contains(&c)) {
+        // What a hook made of it may be called after it.
+        let is_named = || lacking.iter().any(|input| input.contains(name.as_str()));
+        if patterns.is_empty() && !member.columns.iter().any(|c| free.contains(&c)) && !is_named() {
             continue;
         }
         let format = readers.of_name(Some(&member.path), notes);

@@ -25,6 +25,11 @@ pub(super) enum Value {
 /// # Errors
 /// What is wrong with it, in one sentence without the text itself.
 pub(super) fn parse(path: &str, text: &str) -> Result<Value, String> {
+    // What PyYAML takes and YAML does not is tried again as it was meant.
+    strict(path, text).or_else(|why| strict(path, &indented(text)).map_err(|_| why))
+}
+
+fn strict(path: &str, text: &str) -> Result<Value, String> {
     let source = Arc::new(SourceText::new(Path::new(path), text));
     let mut report = Reporter::new(&source);
     let root = yaml::parse(text, &mut report);
@@ -37,6 +42,39 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Value, String> {
         }
         (None, None) => Err("this is not YAML".into()),
     }
+}
+
+/// The text with every line that goes on a quoted text indented. PyYAML lets such
+/// lines begin anywhere; white space there means nothing.
+fn indented(text: &str) -> String {
+    const DEEP: &str = "                                                                ";
+    let mut out = String::with_capacity(text.len());
+    let mut quote: Option<char> = None;
+    // Whether a quote would begin a text here.
+    let mut begins = true;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        match (quote, c) {
+            (Some(_), '\n') => out.push_str(DEEP),
+            (Some('"'), '\\') => out.extend(chars.next()),
+            (Some('\''), '\'') if chars.peek() == Some(&'\'') => out.extend(chars.next()),
+            (Some(q), c) if q == c => {
+                quote = None;
+                begins = false;
+            }
+            (Some(_), _) => {}
+            (None, '"' | '\'') if begins => quote = Some(c),
+            (None, '#') if begins => {
+                while let Some(c) = chars.next_if(|c| *c != '\n') {
+                    out.push(c);
+                }
+            }
+            (None, ' ' | '\t') => {}
+            (None, c) => begins = matches!(c, '\n' | ':' | '-' | '[' | '{' | ',' | '?'),
+        }
+    }
+    out
 }
 
 impl Value {
@@ -249,6 +287,16 @@ mod tests {
         for wrong in ["attrs", "/no/key", "/list/9", "/list/0/x"] {
             assert!(value.set(wrong, Value::Null).is_err(), "{wrong}");
         }
+    }
+
+    /// A description as it stands in a public configuration.
+    #[test]
+    fn quoted_texts_may_go_on_anywhere() {
+        let text = "a:\n    b: \"one \n    two \\\" \n three\"\n    c: don't # it's\n    d: 'x''\n  y'\n";
+        let value = parse("a.yaml", text).unwrap();
+        let own = value.get("a").unwrap();
+        assert_eq!(own.text("b").unwrap(), "one two \" three");
+        assert_eq!((own.text("c").unwrap().as_str(), own.text("d").unwrap().as_str()), ("don't", "x' y"));
     }
 
     #[test]
