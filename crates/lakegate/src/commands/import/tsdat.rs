@@ -191,7 +191,7 @@ fn looked_at(dataset: &Dataset, path: &Path, name: &str) -> Result<Sample> {
     let read = Read { format, member: None, streams: Vec::new(), caps: declared.caps };
     let spool = tempfile::tempdir()?;
     let failed = |e: lakegate_format::Error| {
-        Stop::Failed(Failure { message: format!("{}: {}", path.display(), e.message), ..Failure::from(e) })
+        Stop::Failed(Failure::new(e.code, format!("{}: {}", path.display(), e.message)))
     };
     let chunks = open(Source::File(path.to_path_buf()), name, &read, spool.path()).map_err(failed)?;
     let mut sample = Sample::default();
