@@ -95,12 +95,16 @@ codes! {
         "mend the expectation, then redrive";
     TooManyKeys = "LG403", "one file has more keys to remember than memory holds",
         "raise `memory:` in lake.yaml, ask for smaller files, or remove `unique` or `dedupe`; then redrive";
+    TooLargeToHold = "LG404", "one file's rows do not fit in memory at once",
+        "raise `memory:` in lake.yaml, or ask for smaller files; then redrive";
     Rejected = "LG501", "rejected by an expectation",
         "mend the file or the expectation, then redrive";
     TooManyBad = "LG502", "more rows failed an expectation than are tolerated",
         "mend the file, the expectation or `tolerate:`, then redrive";
     Volume = "LG503", "far fewer rows than usual",
         "if it is right, `lakegate redrive --accept FILE`";
+    BadQuality = "LG504", "stopped by a quality check",
+        "mend the file, the check or its `tolerate:`, then redrive";
     DiskFull = "LG601", "no space left",
         "make room; the work goes on by itself";
     Storage = "LG602", "the storage failed",

@@ -19,6 +19,12 @@ use crate::ids::DatasetName;
 use crate::transit::{gtfs_rt, records::Preset};
 use crate::units::Conversion;
 
+mod quality;
+mod stages;
+
+pub use quality::{Assessment, Flags, Level, Order, Quality, QualityCheck, Range, Then, Thresholds, qc_name};
+pub use stages::{Align, Grid, GridLimits, Hook, How, Merge, Method};
+
 /// A whole lake, compiled.
 #[derive(Debug)]
 pub struct Lake {
@@ -475,10 +481,20 @@ pub enum Names {
 }
 
 /// One table of a dataset, compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// The record stream it takes; `None` takes the file's only stream.
+    /// The record stream it takes, or the first of several; `None` takes the file's
+    /// only stream.
     pub from: Option<String>,
+    /// The record streams that become one set of rows.
+    pub merge: Option<Merge>,
+    /// The table of the same dataset whose rows of a file it takes, instead of a
+    /// record stream.
+    pub of: Option<String>,
+    /// That table as it is declared.
+    pub origin: Option<Arc<Table>>,
+    pub hook: Option<Hook>,
+    pub grid: Option<Grid>,
     pub description: Option<String>,
     pub columns: Vec<Column>,
     pub evolve: Evolve,
@@ -486,6 +502,10 @@ pub struct Table {
     pub sort_by: Vec<String>,
     pub dedupe: Option<Dedupe>,
     pub transform: Option<String>,
+    /// Columns that say where a value belongs. The first is the one of the rows.
+    pub coordinates: Vec<String>,
+    /// In the order in which they are done, before `expect`.
+    pub quality: Vec<Quality>,
     pub expect: Vec<Expectation>,
     /// How its rows are written to files for others.
     pub export: Option<Export>,
@@ -498,6 +518,8 @@ pub struct Column {
     pub kind: Option<Kind>,
     /// The input column it is made from; itself where not given.
     pub from: Option<String>,
+    /// Input columns that stand for it where the file has not the one before.
+    pub or_from: Vec<String>,
     pub nulls: Vec<String>,
     /// `strftime` format of a time given as text, or `unix`, `unix_ms`.
     pub format: Option<String>,
@@ -506,9 +528,20 @@ pub struct Column {
     pub unit: Option<String>,
     /// From the unit of the input's values (`from_unit`) to `unit`.
     pub conversion: Option<Conversion>,
+    /// Whether values are converted from the unit that the file states for the
+    /// input column (`from_unit: stated`), if it does.
+    pub stated_unit: bool,
     pub default: Option<Scalar>,
     pub description: Option<String>,
-    pub valid_range: Option<(f64, f64)>,
+    pub valid_range: Option<Range>,
+    pub fail_range: Option<Range>,
+    pub warn_range: Option<Range>,
+    pub valid_delta: Option<f64>,
+    pub fail_delta: Option<f64>,
+    pub warn_delta: Option<f64>,
+    pub valid_std: Option<f64>,
+    pub fail_std: Option<f64>,
+    pub warn_std: Option<f64>,
     /// More metadata kept with the column, such as `standard_name`.
     pub attributes: IndexMap<String, Attribute>,
 }
@@ -519,14 +552,24 @@ impl Column {
             name: name.into(),
             kind: None,
             from: None,
+            or_from: Vec::new(),
             nulls: Vec::new(),
             format: None,
             timezone: None,
             unit: None,
             conversion: None,
+            stated_unit: false,
             default: None,
             description: None,
             valid_range: None,
+            fail_range: None,
+            warn_range: None,
+            valid_delta: None,
+            fail_delta: None,
+            warn_delta: None,
+            valid_std: None,
+            fail_std: None,
+            warn_std: None,
             attributes: IndexMap::new(),
         }
     }
@@ -534,6 +577,21 @@ impl Column {
     /// Name of the input column it is made from.
     pub fn source(&self) -> &str {
         self.from.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The input columns that it may be made from; the first that a file has is it.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.source()).chain(self.or_from.iter().map(String::as_str))
+    }
+
+    /// Whether it may be made from an input column.
+    pub fn is_from(&self, input: &str) -> bool {
+        self.sources().any(|s| s == input)
+    }
+
+    /// Whether its values are brought from one unit to another.
+    pub fn is_measured(&self) -> bool {
+        self.conversion.is_some() || self.stated_unit
     }
 }
 
@@ -560,10 +618,11 @@ pub enum Kind {
 }
 
 /// What follows when a file has columns or values that the table has no place for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Evolve {
     /// New columns are added; values that do not fit go to `_rescued`.
+    #[default]
     Add,
     /// Either parks the file.
     Fixed,

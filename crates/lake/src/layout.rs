@@ -11,7 +11,7 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 use lakegate_domain::Code;
-use lakegate_domain::model::{Column, Evolve, Kind, PartitionBy, TimeUnit};
+use lakegate_domain::model::{Column, Evolve, Kind, Level, PartitionBy, Range, Thresholds, TimeUnit};
 use lakegate_format::conform::{Plan, RESCUED, Target, data_type};
 
 use crate::{Error, Result};
@@ -175,10 +175,23 @@ fn field(t: &Target) -> Field {
         (None, Some(u)) => metadata.insert(COMMENT.into(), format!("[{u}]")),
         (None, None) => None,
     };
-    if let Some((low, high)) = t.spec.valid_range {
-        metadata.insert("valid_range".into(), format!("{low},{high}"));
-    }
+    metadata.extend(thresholds(&t.spec));
     Field::new(&t.spec.name, t.data_type.clone(), true).with_metadata(metadata)
+}
+
+/// What a column declares for checks, as metadata: `valid_range` as `850,1100`,
+/// with nothing for an open side, `fail_delta` as `3`.
+fn thresholds(spec: &Column) -> impl Iterator<Item = (String, String)> {
+    [Level::Valid, Level::Fail, Level::Warn].into_iter().flat_map(|level| {
+        let Thresholds { range, delta, std } = spec.thresholds(level);
+        let side = |bound: Option<f64>| bound.map_or(String::new(), |v| v.to_string());
+        let entries = [
+            ("range", range.map(|Range { min, max }| format!("{},{}", side(min), side(max)))),
+            ("delta", delta.map(|v| v.to_string())),
+            ("std", std.map(|v| v.to_string())),
+        ];
+        entries.into_iter().filter_map(move |(key, v)| Some((format!("{}_{key}", level.name()), v?)))
+    })
 }
 
 /// Whether a column is one that the lake adds to every table.

@@ -4,6 +4,7 @@ mod drafts;
 mod examples;
 mod feeds;
 mod meaning;
+mod quality;
 mod routes;
 mod schemas;
 mod transit_columns;

@@ -9,8 +9,8 @@ use lakegate_domain::export::{FileAttribute, Per, Storage, taken_from_file};
 use lakegate_domain::health::Rules;
 use lakegate_domain::model::{
     After, Attribute, BatchLimits, Caps, Check, Columns, Csv, Encoding, Evolve, ExpectRows, Format, Header,
-    Json, Kind, Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, SameBytes, Scalar, TimeUnit, Times,
-    Upkeep, WhpExchange,
+    Json, Kind, Mask, Netcdf, OnChange, OnFail, PartitionBy, Ragged, Range, SameBytes, Scalar, TimeUnit,
+    Times, Upkeep, WhpExchange,
 };
 use lakegate_domain::{Dataset, Lake};
 
@@ -330,7 +330,7 @@ fn columns_with_everything_set() {
             "level=Ints([2])"
         ]
     );
-    assert_eq!(columns[5].valid_range, Some((850.0, 1100.5)));
+    assert_eq!(columns[5].valid_range, Some(Range { min: Some(850.0), max: Some(1100.5) }));
     assert_eq!(columns[5].default, Some(Scalar::Int(1)));
 }
 

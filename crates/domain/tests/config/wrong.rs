@@ -103,6 +103,11 @@ fn feeds() {
 }
 
 #[test]
+fn stages() {
+    check("stages.txt");
+}
+
+#[test]
 fn tables() {
     check("tables.txt");
 }
@@ -110,6 +115,11 @@ fn tables() {
 #[test]
 fn expectations() {
     check("expectations.txt");
+}
+
+#[test]
+fn quality() {
+    check("quality.txt");
 }
 
 #[test]

@@ -207,7 +207,11 @@ fn of_metadata(metadata: &std::collections::HashMap<String, String>, t: &DataTyp
     for name in names {
         // Names with a point are the lake's own and those of other engines.
         let of_others = name.contains('.') || matches!(name.as_str(), "unit" | "description" | "comment");
-        if !of_others && !name.starts_with('_') && name != "valid_range" {
+        // Thresholds are numbers there, and text here.
+        let is_threshold = ["_range", "_delta", "_std"].iter().any(|end| {
+            name.strip_suffix(end).is_some_and(|level| matches!(level, "valid" | "fail" | "warn"))
+        });
+        if !of_others && !name.starts_with('_') && !is_threshold {
             put(name, &metadata[name]);
         }
     }

@@ -214,12 +214,12 @@ fn column_test(
             if !matches!(class, Class::Int | Class::Float | Class::Float32 | Class::Decimal(..)) {
                 return Err("a valid range is of numbers".into());
             }
-            let (min, max) = declared
+            let valid = declared
                 .iter()
                 .find(|c| &c.name == field.name())
                 .and_then(|c| c.valid_range)
                 .ok_or("it has no `valid_range`")?;
-            let (min, max) = (Some(Scalar::Float(min)), Some(Scalar::Float(max)));
+            let (min, max) = (valid.min.map(Scalar::Float), valid.max.map(Scalar::Float));
             let range = Range::new(class, min.as_ref(), max.as_ref())?;
             let complaint =
                 range_complaint(min.as_ref(), max.as_ref()).replace("in range", "in its valid range");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use lakegate_domain::model::{Check, Column, Columns, Expectation, OnFail, Scalar};
+use lakegate_domain::model::{Check, Column, Columns, Expectation, OnFail, Range, Scalar};
 use lakegate_domain::{Code, Failure};
 
 use super::{Checked, Checks, Finding};
@@ -141,7 +141,8 @@ fn every_check_of_true_false_and_null() {
         &[0, 1, 0, 0, 1, 0],
         &[0, 1, 0, 1, 1, 0],
     );
-    let column = Column { valid_range: Some((0.0, 10.0)), ..Column::named("v") };
+    let column =
+        Column { valid_range: Some(Range { min: Some(0.0), max: Some(10.0) }), ..Column::named("v") };
     assert_eq!(verdicts(Check::InValidRange, three(), &[column]), (vec![0, 1, 0], vec![0, 1, 1]));
 }
 
@@ -527,8 +528,8 @@ fn all_columns_means_those_that_the_check_can_apply_to() {
         Field::new("_row", DataType::Int64, true),
     ]));
     let declared = [
-        Column { valid_range: Some((0.0, 1.0)), ..Column::named("a") },
-        Column { valid_range: Some((0.0, 1.0)), ..Column::named("b") },
+        Column { valid_range: Some(Range { min: Some(0.0), max: Some(1.0) }), ..Column::named("a") },
+        Column { valid_range: Some(Range { min: Some(0.0), max: Some(1.0) }), ..Column::named("b") },
         Column::named("t"),
     ];
     let names = |check: Check, declared: &[Column]| {

@@ -7,8 +7,8 @@ use crate::config::decode::{Named, Pair, Reporter, Slot};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{ColumnDecl, ColumnKeys};
 use crate::config::yaml::Key;
-use crate::model::{Attribute, Column, Kind, Scalar};
-use crate::units::{Conversion, ConversionError};
+use crate::model::{Attribute, Column, Kind, Range, Scalar};
+use crate::units::{Conversion, ConversionError, Unit};
 
 /// Columns that the lake itself adds to every table.
 pub(super) const RESERVED: [&str; 5] = ["_file_id", "_row", "_loaded_at", "_rescued", "_flags"];
@@ -87,20 +87,54 @@ fn column(key: &Key, keys: &ColumnKeys, role: Role, report: &mut Reporter) -> Co
     if let Some(kind) = kind {
         check_fit(kind, keys, report);
     }
+    let inputs = inputs(keys, report);
     Column {
         name: key.text.clone(),
         kind,
-        from: keys.from.get().map(|f| f.0.clone()),
+        from: inputs.first().cloned(),
+        or_from: inputs.into_iter().skip(1).collect(),
         nulls: keys.nulls.get().map_or(Vec::new(), |n| n.0.items.iter().map(|s| s.value.0.clone()).collect()),
         format: keys.format.get().cloned(),
         timezone: keys.timezone.get().map(|z| z.0.clone()),
         unit: keys.unit.get().map(|u| u.0.clone()),
         conversion: conversion(kind, keys, report),
+        stated_unit: is_stated(keys),
         default: keys.default.get().cloned(),
         description: keys.description.get().cloned(),
-        valid_range: valid_range(keys, report),
+        valid_range: range(&keys.valid_range, report),
+        fail_range: range(&keys.fail_range, report),
+        warn_range: range(&keys.warn_range, report),
+        valid_delta: distance(&keys.valid_delta, report),
+        fail_delta: distance(&keys.fail_delta, report),
+        warn_delta: distance(&keys.warn_delta, report),
+        valid_std: distance(&keys.valid_std, report),
+        fail_std: distance(&keys.fail_std, report),
+        warn_std: distance(&keys.warn_std, report),
         attributes: attributes(keys, report),
     }
+}
+
+/// The input columns, in the order in which they are tried.
+fn inputs(keys: &ColumnKeys, report: &mut Reporter) -> Vec<String> {
+    let mut inputs: Vec<String> = Vec::new();
+    let Some(at) = keys.from.at() else { return inputs };
+    for input in &at.value.0.items {
+        if inputs.contains(&input.value.0) {
+            report.error(input.span, format!("`{}` is named twice", input.value.0), "name it once");
+        }
+        inputs.push(input.value.0.clone());
+    }
+    if at.value.0.is_empty() {
+        report.error(at.span, "`from` names no column", "name one, or remove `from`");
+    }
+    inputs
+}
+
+/// The unit that a file states.
+const STATED: &str = "stated";
+
+fn is_stated(keys: &ColumnKeys) -> bool {
+    keys.from_unit.get().is_some_and(|unit| unit.0 == STATED)
 }
 
 pub(super) fn is_time(kind: Kind) -> bool {
@@ -130,6 +164,12 @@ fn conversion(kind: Option<Kind>, keys: &ColumnKeys, report: &mut Reporter) -> O
         }
         return None;
     };
+    if is_stated(keys) {
+        if let Err(unit) = Unit::parse(&to.value.0) {
+            report.error(to.span, unit.to_string(), unit.help());
+        }
+        return None;
+    }
     match Conversion::between(&from.value.0, &to.value.0) {
         Ok(conversion) => Some(conversion),
         Err(e) => {
@@ -169,9 +209,20 @@ fn check_fit(kind: Kind, keys: &ColumnKeys, report: &mut Reporter) {
     let spans = [
         ("format", keys.format.at().map(|at| at.span), is_time(kind), "date or timestamp"),
         ("timezone", keys.timezone.at().map(|at| at.span), kind == Kind::Timestamp, "timestamp"),
-        ("valid_range", keys.valid_range.at().map(|at| at.span), is_number(kind), "number"),
     ];
-    for (key, span, fits, of) in spans {
+    let number = is_number(kind);
+    let thresholds = [
+        ("valid_range", keys.valid_range.at().map(|at| at.span), number, "number"),
+        ("fail_range", keys.fail_range.at().map(|at| at.span), number, "number"),
+        ("warn_range", keys.warn_range.at().map(|at| at.span), number, "number"),
+        ("valid_delta", keys.valid_delta.at().map(|at| at.span), number, "number"),
+        ("fail_delta", keys.fail_delta.at().map(|at| at.span), number, "number"),
+        ("warn_delta", keys.warn_delta.at().map(|at| at.span), number, "number"),
+        ("valid_std", keys.valid_std.at().map(|at| at.span), number, "number"),
+        ("fail_std", keys.fail_std.at().map(|at| at.span), number, "number"),
+        ("warn_std", keys.warn_std.at().map(|at| at.span), number, "number"),
+    ];
+    for (key, span, fits, of) in spans.into_iter().chain(thresholds) {
         if let Some(span) = span
             && !fits
         {
@@ -238,27 +289,30 @@ pub(super) fn fits(kind: Kind, value: &Scalar) -> bool {
     }
 }
 
-fn valid_range(keys: &ColumnKeys, report: &mut Reporter) -> Option<(f64, f64)> {
-    let at = keys.valid_range.at()?;
-    match at.value {
-        Pair(Some(min), Some(max)) if min <= max => Some((min, max)),
-        Pair(Some(_), Some(_)) => {
-            report.error(
-                at.span,
-                "the least value is greater than the greatest",
-                "write `[least, greatest]`",
-            );
-            None
-        }
-        _ => {
-            report.error(
-                at.span,
-                "a valid range has two bounds",
-                "give both; for an open side use an expectation: `{ column: …, in_range: [0, null] }`",
-            );
-            None
-        }
+fn range(slot: &Slot<Pair<f64>>, report: &mut Reporter) -> Option<Range> {
+    let at = slot.at()?;
+    let Pair(min, max) = at.value;
+    let fault = if [min, max].into_iter().flatten().any(f64::is_nan) {
+        ("NaN compares with nothing", "write a number, or `null` for an open side")
+    } else if min.zip(max).is_some_and(|(min, max)| min > max) {
+        ("the least value is greater than the greatest", "write `[least, greatest]`")
+    } else if min.is_none() && max.is_none() {
+        ("a range without bounds holds for everything", "give one bound at least")
+    } else {
+        return Some(Range { min, max });
+    };
+    report.error(at.span, fault.0, fault.1);
+    None
+}
+
+/// A threshold that is no value of the column but a distance.
+fn distance(slot: &Slot<f64>, report: &mut Reporter) -> Option<f64> {
+    let at = slot.at()?;
+    let is_distance = at.value >= 0.0;
+    if !is_distance {
+        report.error(at.span, "a distance is 0 or more", "write it without a sign");
     }
+    is_distance.then_some(at.value)
 }
 
 fn attributes(keys: &ColumnKeys, report: &mut Reporter) -> IndexMap<String, Attribute> {

@@ -86,7 +86,7 @@ pub(super) fn compile(
     let (tables, any_table) = tables::compile(&keys, name_span, &context, report);
     let elsewhere = groups.map(|g| g.iter().chain(&context.site_columns).cloned().collect());
     if let Some(Format::GtfsRt(feed)) = &mut read.format {
-        feed.streams.retain(|s| tables.values().any(|t| t.from.as_deref() == Some(*s)));
+        feed.streams.retain(|s| tables.values().any(|t| t.streams().contains(s)));
     }
     let published = publish::Context {
         dataset: &name.dataset,

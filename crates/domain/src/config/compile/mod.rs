@@ -7,7 +7,9 @@ mod expect;
 mod export;
 mod feed;
 mod publish;
+mod quality;
 mod read;
+mod stages;
 mod tables;
 mod watch;
 

@@ -54,7 +54,7 @@ pub(super) fn compile(slot: &Slot<ReadDecl>, report: &mut Reporter) -> Read {
 pub(super) fn input(read: &Read, mut declared: Vec<Column>) -> Vec<Column> {
     let Some(Format::Records(preset, names)) = read.format else { return declared };
     for column in preset.columns(names) {
-        if !declared.iter().any(|c| c.source() == column.name) {
+        if !declared.iter().any(|c| c.is_from(&column.name)) {
             declared.push(column);
         }
     }

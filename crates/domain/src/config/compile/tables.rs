@@ -1,11 +1,12 @@
 //! `tables:`, or the keys of a single table, to tables.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::columns::{self, PROVENANCE, RESERVED, Role};
-use super::{expect, export, meant};
+use super::{expect, export, meant, quality, stages};
 use crate::config::decode::Named;
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
@@ -59,6 +60,9 @@ impl Context<'_> {
         if table.transform.is_none() {
             table.columns = with_preset(self.preset(Some(stream)), table.columns);
         }
+        if table.coordinates.is_empty() {
+            table.coordinates = quality::default_coordinates(&table.columns);
+        }
         table
     }
 }
@@ -86,7 +90,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `expect` and `export` into the tables",
+                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `quality`, `expect` and the like into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
@@ -102,17 +106,24 @@ pub(super) fn compile(
             "put them under `tables: { '*': { … } }`",
         );
     }
-    let from = match context.streams() {
-        [only] => Some(only.as_str()),
-        _ => None,
+    let names_streams = !keys.table.from.is_absent() || !keys.table.merge.is_absent();
+    let streams = match context.streams() {
+        [only] if !names_streams => stages::Streams { from: Some(only.clone()), merge: None },
+        _ if names_streams => stages::streams(context.dataset, at_dataset, &keys.table, context, report),
+        _ => stages::Streams::default(),
     };
-    let only = table(&keys.table, from, context, report);
+    let only = table(&keys.table, streams, None, context, report);
     if !keys.table.is_absent() {
+        if names_streams {
+            let tables = IndexMap::from([(context.dataset.to_string(), only)]);
+            check_streams(&tables, at_dataset, context, report);
+            return (tables, None);
+        }
         if let [_, _, ..] = context.streams() {
             report.error(
                 at_dataset,
                 format!("one table, but several streams: {}", context.streams().join(", ")),
-                "write `tables:` with a table for each",
+                "write `tables:` with a table for each, or `merge: { by: … }`",
             );
         }
         let from = context.streams().first().cloned();
@@ -151,29 +162,44 @@ fn several(
     context: &Context,
     report: &mut Reporter,
 ) -> (IndexMap<String, Table>, Option<Table>) {
-    let mut tables = IndexMap::new();
+    let mut tables: IndexMap<String, Table> = IndexMap::new();
     let mut any = None;
-    for (key, slot) in entries {
+    for (key, slot) in stages::origins_first(entries) {
         let is_any = key.text == ANY;
         if !is_any {
             check_table_name(&key.text, key.span, report);
         }
         let Slot::Given(at) = slot else {
             // Wrong in itself; it keeps its name so that nothing asks for it.
-            tables.insert(key.text.clone(), table(&TableRest::default(), None, context, report));
+            let none = stages::Streams::default();
+            tables.insert(key.text.clone(), table(&TableRest::default(), none, None, context, report));
             continue;
         };
-        let from = if is_any { None } else { stream_of(&key.text, key.span, &at.value, context, report) };
+        let rest = &at.value.rest;
+        let streams = match is_any || !at.value.of.is_absent() {
+            true => stages::Streams::default(),
+            false => stages::streams(&key.text, key.span, rest, context, report),
+        };
+        let origin = at.value.of.get().and_then(|name| tables.get(name)).cloned().map(Arc::new);
         let compiled = Table {
             description: at.value.description.get().cloned(),
-            ..table(&at.value.rest, from.as_deref(), context, report)
+            of: at.value.of.get().cloned(),
+            origin: origin.clone(),
+            ..table(rest, streams, origin.as_deref(), context, report)
         };
         if !is_any {
+            stages::check_of(&at.value, &compiled, report);
             tables.insert(key.text.clone(), compiled);
             continue;
         }
-        if let Some(from) = at.value.from.at() {
-            report.error(from.span, "`'*'` takes every stream that is left", "remove `from`");
+        for (word, span) in [
+            ("from", rest.from.at().map(|at| at.span)),
+            ("merge", rest.merge.at().map(|at| at.span)),
+            ("of", at.value.of.at().map(|at| at.span)),
+        ] {
+            if let Some(span) = span {
+                report.error(span, "`'*'` takes every stream that is left", format!("remove `{word}`"));
+            }
         }
         if context.has_table_group() == Some(false) && context.streams.as_ref().is_some_and(Vec::is_empty) {
             report.error(
@@ -184,27 +210,42 @@ fn several(
         }
         any = Some(compiled);
     }
+    tables.sort_by_cached_key(|name, _| entries.iter().position(|(key, _)| key.text == *name));
+    stages::check_origins(entries, &tables, report);
+    // A table that is wrong may be the one that takes a stream.
+    if entries.iter().any(|(_, slot)| slot.is_wrong()) {
+        return (tables, any.filter(|_| context.streams().is_empty()));
+    }
     for stream in context.streams() {
-        // A table that is wrong may be the one that takes it.
-        let unknown = entries.iter().any(|(_, slot)| slot.is_wrong());
-        if unknown || tables.values().any(|t: &Table| t.from.as_ref() == Some(stream)) {
-            continue;
-        }
-        match &any {
-            Some(any) if !tables.contains_key(stream) => {
-                tables.insert(stream.clone(), context.of_stream(any, stream));
-            }
-            // A feed's streams that no table takes are not read.
-            None if context.is_gtfs_rt() => {}
-            _ => report.error(
-                span,
-                format!("the stream `{stream}` goes to no table"),
-                format!("add a table with `from: {stream}`, or remove the stream"),
-            ),
+        if let Some(any) = &any
+            && !tables.contains_key(stream)
+            && !is_taken(stream, &tables)
+        {
+            tables.insert(stream.clone(), context.of_stream(any, stream));
         }
     }
+    check_streams(&tables, span, context, report);
     let any = any.filter(|_| context.streams().is_empty());
     (tables, any)
+}
+
+fn is_taken(stream: &str, tables: &IndexMap<String, Table>) -> bool {
+    tables.values().any(|t| t.streams().contains(&stream))
+}
+
+/// Reports streams that go to no table.
+fn check_streams(tables: &IndexMap<String, Table>, span: Span, context: &Context, report: &mut Reporter) {
+    // A feed's streams that no table takes are not read.
+    if context.is_gtfs_rt() {
+        return;
+    }
+    for stream in context.streams().iter().filter(|stream| !is_taken(stream, tables)) {
+        report.error(
+            span,
+            format!("the stream `{stream}` goes to no table"),
+            format!("add a table with `from: {stream}`, or remove the stream"),
+        );
+    }
 }
 
 fn check_table_name(name: &str, span: Span, report: &mut Reporter) {
@@ -217,48 +258,22 @@ fn check_table_name(name: &str, span: Span, report: &mut Reporter) {
     }
 }
 
-/// The stream that a table takes; `None` is the only one.
-fn stream_of(
-    name: &str,
-    span: Span,
-    keys: &TableKeys,
+/// A table without its description and its origin.
+fn table(
+    keys: &TableRest,
+    streams: stages::Streams,
+    origin: Option<&Table>,
     context: &Context,
     report: &mut Reporter,
-) -> Option<String> {
-    let known = context.streams.as_deref()?;
-    match keys.from.at() {
-        Some(at) if known.contains(&at.value) => Some(at.value.clone()),
-        Some(at) => {
-            let help = meant(
-                &at.value,
-                known.iter().map(String::as_str),
-                "streams are those of `read: gtfs_rt`, of `read: { archive: { members: … } }` or the `dimension`s of netCDF; or remove `from`",
-            );
-            report.error(at.span, format!("there is no stream `{}`", at.value), help);
-            None
-        }
-        None if known.iter().any(|s| s == name) => Some(name.to_string()),
-        None => match known {
-            [] => None,
-            [only] => Some(only.clone()),
-            several => {
-                report.error(
-                    span,
-                    format!("nothing says which stream `{name}` takes"),
-                    format!("add `from: …`; streams: {}", several.join(", ")),
-                );
-                None
-            }
-        },
-    }
-}
-
-/// A table without its description.
-fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut Reporter) -> Table {
+) -> Table {
     let mut columns = keys.columns.get().map_or(Vec::new(), |c| columns::compile(c, Role::Table, report));
+    stages::check_stated(keys, &columns, report);
     // Behind a transform the columns are those that it selects.
-    if keys.transform.is_absent() {
-        let preset = context.preset(from);
+    if keys.transform.is_absent() && keys.hook.is_absent() && streams.merge.is_none() {
+        let preset = match origin {
+            Some(origin) => stages::inherited(origin, keys.grid.get()),
+            None => context.preset(streams.from.as_deref()),
+        };
         if let Some(declared) = keys.columns.get() {
             check_against_preset(declared, &columns, &preset, report);
         }
@@ -267,21 +282,39 @@ fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut R
     let evolve = keys.evolve.get().copied().unwrap_or(Evolve::Add);
     let names = Names {
         columns: &columns,
+        written: keys.columns.get(),
         // Only then is every column known before a file is seen.
         closed: evolve == Evolve::Fixed && !columns.is_empty() && context.groups.is_some(),
         context,
     };
     let partition_by = partition_by(keys, &names, report);
     let sort_by = sort_by(keys, &names, report);
+    let mut coordinates = quality::coordinates(&keys.coordinates, &names, report);
+    if let (true, Some(origin)) = (coordinates.is_empty() && keys.coordinates.is_absent(), origin) {
+        coordinates = origin.coordinates.clone();
+    }
+    let grid = stages::grid(&keys.grid, &coordinates, &names, report);
+    // What a column is flagged with before its own checks.
+    let before = Table { grid, coordinates, origin: origin.cloned().map(Arc::new), ..Table::default() };
+    let quality =
+        keys.quality.get().map_or(Vec::new(), |list| quality::compile(list, &before, &names, report));
+    let Table { grid, coordinates, .. } = before;
     let expect = keys.expect.get().map_or(Vec::new(), |list| expect::compile(&list.items, &names, report));
     Table {
-        from: from.map(str::to_string),
+        from: streams.from,
+        merge: streams.merge,
+        of: None,
+        origin: None,
+        hook: stages::hook(&keys.hook, report),
+        grid,
         description: None,
         evolve,
         partition_by,
         sort_by,
         dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
+        coordinates,
+        quality,
         expect,
         export: export::compile(&keys.export, &names, report),
         columns,
@@ -293,7 +326,7 @@ fn table(keys: &TableRest, from: Option<&str>, context: &Context, report: &mut R
 fn with_preset(preset: Vec<Column>, mut declared: Vec<Column>) -> Vec<Column> {
     let mut columns = Vec::with_capacity(preset.len() + declared.len());
     for of_preset in preset {
-        let Some(at) = declared.iter().position(|c| c.source() == of_preset.name) else {
+        let Some(at) = declared.iter().position(|c| c.is_from(&of_preset.name)) else {
             columns.push(of_preset);
             continue;
         };
@@ -313,9 +346,9 @@ fn check_against_preset(
     report: &mut Reporter,
 ) {
     for ((key, _), column) in entries.iter().zip(columns) {
-        let same = |p: &&Column| p.name.eq_ignore_ascii_case(&column.name) && p.name != column.source();
+        let same = |p: &&Column| p.name.eq_ignore_ascii_case(&column.name) && !column.is_from(&p.name);
         let Some(other) = preset.iter().find(same) else { continue };
-        if !columns.iter().any(|c| c.source() == other.name) {
+        if !columns.iter().any(|c| c.is_from(&other.name)) {
             let message = format!("`{}` is a column of the feed already", other.name);
             let help =
                 format!("choose another name, or rename that one: `a_name: {{ from: {} }}`", other.name);
@@ -335,6 +368,7 @@ fn transform(keys: &TableRest, report: &mut Reporter) -> Option<String> {
 /// The columns that a table's keys may name.
 pub(super) struct Names<'a> {
     pub columns: &'a [Column],
+    written: Option<&'a Named<ColumnDecl>>,
     closed: bool,
     context: &'a Context<'a>,
 }
@@ -342,6 +376,18 @@ pub(super) struct Names<'a> {
 impl Names<'_> {
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Columns that are the same in all rows of a file.
+    pub(super) fn from_file_name(&self) -> impl Iterator<Item = &String> {
+        let groups = self.context.groups.unwrap_or_default().iter().filter(|g| *g != TABLE_GROUP);
+        groups.chain(&self.context.site_columns)
+    }
+
+    /// Where a column is declared; nowhere where a preset does it.
+    pub(super) fn span_of(&self, name: &str) -> Span {
+        let mut entries = self.written.into_iter().flat_map(|Named(entries)| entries);
+        entries.find(|(key, _)| key.text == name).map_or(Span::default(), |(key, _)| key.span)
     }
 
     /// Reports a data column that the table cannot have.

@@ -8,7 +8,9 @@ mod expect;
 mod export;
 mod feed;
 mod lake;
+mod quality;
 mod read;
+mod stages;
 mod table;
 
 pub use dataset::{DatasetFile, ExpectRowsKeys, PublishKeys};
@@ -16,8 +18,10 @@ pub use expect::{ColumnsWord, ExpectKeys, Is, NullIs};
 pub use export::{ExportKeys, VariableKeys};
 pub use feed::{AuthKeys, Every, FeedKeys, HostKeys, LinksKeys, ListKeys, PathWord, Templated};
 pub use lake::{BatchKeys, FeedsKeys, LakeFile, NotifyKeys, UpkeepKeys};
+pub use quality::{CheckedColumns, QualityKeys};
 pub use read::{
     ArchiveKeys, CapsKeys, CsvKeys, FormatKeys, HeaderLine, JsonKeys, NamesKeys, NetcdfKeys, ReadDecl,
     StreamKeys, XmlKeys,
 };
+pub use stages::{GridKeys, HookKeys, MergeKeys};
 pub use table::{ColumnDecl, ColumnKeys, TableKeys, TableRest};

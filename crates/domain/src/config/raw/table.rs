@@ -6,6 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::expect::ExpectKeys;
 use super::export::ExportKeys;
+use super::quality::QualityKeys;
+use super::stages::{GridKeys, HookKeys, MergeKeys};
 use crate::config::decode::{At, Decode, Keyed, Many, Named, OneOrMany, Pair, Reporter, Slot, keyed, words};
 use crate::config::scalars::{Lapse, PartitionWord, Spelled, Zone};
 use crate::config::yaml::{Content, Node};
@@ -14,9 +16,8 @@ use crate::model::{Attribute, Evolve, Kind, Scalar};
 keyed! {
     /// One table.
     pub struct TableKeys {
-        /// The stream of records it takes (`read: { zip: { members: … } }`); the one of its
-        /// own name, or the only one, where not given.
-        from = "from": String;
+        /// The table of this dataset whose rows of a file it takes, as that table gets them.
+        of = "of": String;
         /// What the table is, for people.
         description = "description": String;
     }
@@ -26,6 +27,13 @@ keyed! {
 keyed! {
     /// The keys of a table that may also stand beside `team:`, where a dataset has one table.
     pub struct TableRest {
+        /// The stream of records it takes (`read: { zip: { members: … } }`); the one of its
+        /// own name, or the only one, where not given. Several, or `all`, need `merge`.
+        from = "from": OneOrMany<String>;
+        /// Makes one set of rows of several streams.
+        merge = "merge": MergeKeys;
+        /// A command that takes a file's rows and gives others, before `transform`.
+        hook = "hook": HookKeys;
         /// The columns by name: a type, or a map of keys. Columns that are not declared are
         /// inferred from the first file.
         columns = "columns": Named<ColumnDecl>;
@@ -39,6 +47,14 @@ keyed! {
         dedupe = "dedupe": DedupeKeys;
         /// SQL over one file's rows, which are called `input`.
         transform = "transform": String;
+        /// Brings a file's rows to a regular grid of time.
+        grid = "grid": GridKeys;
+        /// Columns that say where a value belongs, the one of the rows first; the first column that
+        /// is declared as a timestamp where not given.
+        coordinates = "coordinates": OneOrMany<String>;
+        /// Checks of values, in the order in which they are done; each sees what those before it
+        /// left.
+        quality = "quality": Many<QualityKeys>;
         /// What must hold of the rows, and what follows where it does not.
         expect = "expect": Many<ExpectKeys>;
         /// Writes the rows to files for others, below `<storage>/export/`.
@@ -71,8 +87,9 @@ keyed! {
     pub struct ColumnKeys {
         /// Its type; inferred from the first file where not given.
         kind = "type": Kind;
-        /// The input column it is made from; the one of its own name where not given.
-        from = "from": Spelled;
+        /// The input column it is made from; the one of its own name where not given. Of
+        /// several the first that the file has.
+        from = "from": OneOrMany<Spelled>;
         /// Spellings of a missing value in this column.
         nulls = "nulls": OneOrMany<Spelled>;
         /// `strftime` format of a date or time that is given as text, or `unix`, `unix_ms`.
@@ -82,14 +99,35 @@ keyed! {
         /// Unit of its values in the table, kept with the column.
         unit = "unit": Spelled;
         /// Unit that the input's values are in; they are converted to `unit`. Units as
-        /// UDUNITS writes them: `mbar`, `m s-1`, `degF`, `umol/kg`.
+        /// UDUNITS writes them: `mbar`, `m s-1`, `degF`, `umol/kg`. `stated` is the one that
+        /// the file says of the input column, in its row of units or its attributes.
         from_unit = "from_unit": Spelled;
         /// What stands where the file has no such column.
         default = "default": Scalar;
         /// What it is, for people.
         description = "description": String;
-        /// Least and greatest valid value, for `is: in_valid_range`.
+        /// Least and greatest valid value, for `is: in_valid_range` and the checks `valid_min` and
+        /// `valid_max`; `null` leaves a side open.
         valid_range = "valid_range": Pair<f64>;
+        /// Least and greatest value for the checks `fail_min` and `fail_max`.
+        fail_range = "fail_range": Pair<f64>;
+        /// Least and greatest value for the checks `warn_min` and `warn_max`.
+        warn_range = "warn_range": Pair<f64>;
+        /// Greatest difference from the value before, for the check of this name.
+        valid_delta = "valid_delta": f64;
+        /// Greatest difference from the value before, for the check of this name.
+        fail_delta = "fail_delta": f64;
+        /// Greatest difference from the value before, for the check of this name.
+        warn_delta = "warn_delta": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        valid_std = "valid_std": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        fail_std = "fail_std": f64;
+        /// Greatest distance above the file's mean, in standard deviations, for the check of this
+        /// name.
+        warn_std = "warn_std": f64;
         /// Its name in the CF standard name table, kept with the column.
         standard_name = "standard_name": String;
         /// Its name for people, kept with the column.
