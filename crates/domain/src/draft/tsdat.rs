@@ -237,7 +237,10 @@ fn dataset(
         out.map(3, &column.name, &column.keys);
     }
     if !entries.is_empty() {
-        out.line(2, "quality:");
+        // A list of comments would be none.
+        if entries.iter().any(|e| e.keys.is_some()) {
+            out.line(2, "quality:");
+        }
         for entry in &entries {
             if let Some(comment) = &entry.comment {
                 out.comment(3, comment);

@@ -36,10 +36,9 @@ impl Plan {
         let patterns = patterns(pipeline);
         let is_old = pipeline.style == Style::Old;
         // 0.2 unpacks whatever is an archive.
-        let takes = |ending: &&str| pipeline.triggers.iter().any(|t| t.contains(*ending));
         let may_be_one = !patterns.is_empty() || sample.is_some_and(|s| s.members.len() > 1);
-        let is_archive =
-            readers.is_archive || is_old && (may_be_one || ["zip", "tar"].iter().any(|e| takes(&e)));
+        let names_one = || pipeline.triggers.iter().any(|t| t.contains("zip") || t.contains("tar"));
+        let is_archive = readers.is_archive || is_old && (may_be_one || names_one());
         if !is_archive || (patterns.is_empty() && sample.is_none_or(|s| s.members.len() < 2)) {
             if let ([_, ..], false) = (patterns.as_slice(), is_archive) {
                 let text = format!(
@@ -333,7 +332,7 @@ fn told_apart(paths: &[&str]) -> Vec<(String, String)> {
 fn stream_name(pattern: &str) -> String {
     const EMPTY: [&str; 8] = ["csv", "nc", "txt", "dat", "zip", "tar", "gz", "parquet"];
     let words = pattern.split(|c: char| !c.is_alphanumeric() && c != '_');
-    let told = words.filter(|w| w.len() > 1 && !EMPTY.contains(w)).last().unwrap_or(pattern);
+    let told = words.rev().find(|w| w.len() > 1 && !EMPTY.contains(w)).unwrap_or(pattern);
     scalars::as_name(told).unwrap_or_else(|| "part".into())
 }
 
