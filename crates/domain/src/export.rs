@@ -24,6 +24,18 @@ pub struct Export {
     pub variables: IndexMap<String, Variable>,
     /// Columns that are left out.
     pub except: Vec<String>,
+    pub flag_meanings: FlagMeanings,
+}
+
+/// How the meanings of flags are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlagMeanings {
+    /// One text with a word for each, as CF has it.
+    #[default]
+    Words,
+    /// A list of texts, as tsdat has it.
+    Texts,
 }
 
 /// The rows that one file holds.

@@ -19,10 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(folder.join("empty.nc"), write(buoy(), &[])?)?;
     std::fs::write(folder.join("types.nc"), write(types(), &[every_type()?])?)?;
     let many = many()?;
-    std::fs::write(
-        folder.join("many.nc"),
-        write(Declared::of_schema(&many.schema(), "row", &|_| vec![]), &[many])?,
-    )?;
+    std::fs::write(folder.join("many.nc"), write(plain(&many), &[many])?)?;
     Ok(())
 }
 
@@ -33,6 +30,22 @@ fn variable(name: &str, dimensions: &[&str], storage: Storage, attributes: Vec<A
         dimensions: dimensions.iter().map(|d| d.to_string()).collect(),
         storage,
         attributes,
+    }
+}
+
+/// All columns in the types that lose nothing.
+fn plain(rows: &RecordBatch) -> Declared {
+    let schema = rows.schema();
+    let of = |f: &std::sync::Arc<arrow::datatypes::Field>| {
+        variable(f.name(), &["row"], Storage::of(f.data_type()), Vec::new())
+    };
+    Declared {
+        attributes: vec![Attribute::new("Conventions", "CF-1.8")],
+        rows: "row".into(),
+        unlimited: true,
+        dimensions: Vec::new(),
+        variables: schema.fields().iter().map(of).collect(),
+        compression: 4,
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use parse::{Parser, takes_blanks};
 pub(crate) use rescue::Rescue;
 pub use rescue::rescued_with;
 
+use crate::netcdf::stated::Stated;
 use crate::text::{Cell, Notation, TextBatch};
 use crate::value::{self, Nulls};
 use crate::{Error, Result, typed_conform};
@@ -78,11 +79,13 @@ pub struct Target {
     /// Declared columns are converted leniently (`007` is 7 where the user said
     /// `int`), inferred ones only where nothing is lost.
     pub declared: bool,
+    /// What the files state of it.
+    pub stated: Stated,
 }
 
 impl Target {
     pub fn declared(spec: Column, kind: Kind) -> Self {
-        Self { spec, data_type: data_type(kind), declared: true }
+        Self { spec, data_type: data_type(kind), declared: true, stated: Stated::default() }
     }
 
     /// A declared column without a type, whose input has values of `data_type`.
@@ -91,7 +94,7 @@ impl Target {
             Some(_) => measure::type_of_measured(&data_type),
             None => data_type,
         };
-        Self { spec, data_type, declared: false }
+        Self { spec, data_type, declared: false, stated: Stated::default() }
     }
 
     pub fn inferred(source: &str, data_type: DataType) -> Self {
@@ -99,7 +102,7 @@ impl Target {
         if spec.name != source {
             spec.from = Some(source.to_string());
         }
-        Self { spec, data_type, declared: false }
+        Self { spec, data_type, declared: false, stated: Stated::default() }
     }
 
     fn kind(&self) -> Option<Kind> {

@@ -10,6 +10,7 @@ mod layout;
 mod records;
 mod rows;
 mod source;
+pub mod stated;
 mod values;
 pub mod write;
 

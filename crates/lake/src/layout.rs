@@ -13,6 +13,7 @@ use arrow::datatypes::{
 use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, Level, PartitionBy, Range, Thresholds, TimeUnit};
 use lakegate_format::conform::{Plan, RESCUED, Target, data_type};
+use lakegate_format::netcdf::stated::Stated;
 
 use crate::{Error, Result};
 
@@ -26,7 +27,7 @@ pub const LOADED_AT: &str = "_loaded_at";
 pub const FLAGS: &str = "_flags";
 
 /// Column metadata: the input column that it is made from.
-const FROM: &str = "lakegate.from";
+pub(crate) const FROM: &str = "lakegate.from";
 /// Column metadata: the type was inferred, not declared.
 const INFERRED: &str = "lakegate.inferred";
 /// Column metadata: what a partition column is made from, such as `day(at)`.
@@ -155,8 +156,9 @@ fn commented(field: Field, comment: &str) -> Field {
 }
 
 fn field(t: &Target) -> Field {
-    let mut metadata: HashMap<String, String> =
-        t.spec.attributes.iter().map(|(k, v)| (k.clone(), v.to_string())).collect();
+    let mut metadata = HashMap::new();
+    t.stated.put(&mut metadata);
+    metadata.extend(t.spec.attributes.iter().map(|(k, v)| (k.clone(), v.to_string())));
     if let Some(from) = &t.spec.from {
         metadata.insert(FROM.into(), from.clone());
     }
@@ -169,9 +171,9 @@ fn field(t: &Target) -> Field {
     if let Some(unit) = &t.spec.unit {
         metadata.insert("unit".into(), unit.clone());
     }
-    match (&t.spec.description, &t.spec.unit) {
+    match (t.spec.description.clone().or_else(|| t.stated.description()), &t.spec.unit) {
         (Some(d), Some(u)) => metadata.insert(COMMENT.into(), format!("{d} [{u}]")),
-        (Some(d), None) => metadata.insert(COMMENT.into(), d.clone()),
+        (Some(d), None) => metadata.insert(COMMENT.into(), d),
         (None, Some(u)) => metadata.insert(COMMENT.into(), format!("[{u}]")),
         (None, None) => None,
     };
@@ -194,6 +196,11 @@ fn thresholds(spec: &Column) -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// Whether a column is made from another to lay the table out.
+pub(crate) fn is_partition(field: &Field) -> bool {
+    field.metadata().contains_key(PARTITION)
+}
+
 /// Whether a column is one that the lake adds to every table.
 pub fn is_extra(name: &str) -> bool {
     matches!(name, FILE_ID | ROW | LOADED_AT | FLAGS | RESCUED)
@@ -210,7 +217,7 @@ pub fn plan_of(
 ) -> Plan {
     let mut targets = Vec::new();
     for f in stored.fields() {
-        if is_extra(f.name()) || f.metadata().contains_key(PARTITION) {
+        if is_extra(f.name()) || is_partition(f) {
             continue;
         }
         let inferred = f.metadata().get(INFERRED).is_some_and(|v| v == "true");
@@ -224,7 +231,8 @@ pub fn plan_of(
         if spec.unit.is_none() {
             spec.unit = f.metadata().get("unit").cloned();
         }
-        targets.push(Target { spec, data_type: f.data_type().clone(), declared: !inferred });
+        let stated = Stated::of(f.metadata()).unwrap_or_default();
+        targets.push(Target { spec, data_type: f.data_type().clone(), declared: !inferred, stated });
     }
     for c in declared {
         if let Some(kind) = c.kind

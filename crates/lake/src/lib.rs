@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod dedupe;
 pub mod error;
 pub mod expect;
+pub mod export;
 pub mod files;
 pub mod layout;
 pub mod log;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use lakegate_domain::{DatasetName, Failure};
 
 use crate::context::Context;
+use crate::exports::{self, Exported, Only, What};
 use crate::intake::{Intake, Round};
 use crate::mishap::caught;
 use crate::polling;
@@ -27,6 +28,7 @@ pub struct Report {
     pub round: Round,
     pub worked: Worked,
     pub upkeep: Upkeep,
+    pub exported: Exported,
     /// What kept a part of the work from being done. Nothing of it is lost: the
     /// next run tries it again.
     pub failures: Vec<Failure>,
@@ -76,6 +78,9 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
         pause(ctx, wait);
     }
     if !ctx.stopping() {
+        report.exported = exports::export(ctx, &Only::dataset(only), &What::Due, &|_| {});
+    }
+    if !ctx.stopping() {
         report.upkeep = reconcile::maintain(ctx, None, Kinds::AFTER_RUN);
     }
     report.elapsed = started.elapsed();
@@ -87,6 +92,7 @@ const TAKING: &str = "taking what has landed";
 const POLLING: &str = "polling feeds";
 const WATCHING: &str = "watching the health of datasets";
 const LOADING: &str = "loading what was taken";
+const EXPORTING: &str = "writing exports";
 
 /// One round of intake, and work on what is accepted, at the same time. What
 /// fails in one half keeps the other from nothing.

@@ -39,9 +39,13 @@ pub const REPLAYED: &str = "replayed";
 pub const BUNDLED: &str = "bundled";
 /// After the ledger knows of a bundle, before the packs that it replaces go.
 pub const MOVED: &str = "moved";
+/// After an export's bytes are on the disk, before it is in its place.
+pub const EXPORT_WRITTEN: &str = "export_written";
+/// After an export is in its place, before the ledger knows.
+pub const EXPORTED: &str = "exported";
 
 /// All points: a name that is none of them is a typing error.
-pub const ALL: [&str; 16] = [
+pub const ALL: [&str; 18] = [
     RECEIVED,
     ACCEPTED,
     DISPOSED,
@@ -58,6 +62,8 @@ pub const ALL: [&str; 16] = [
     REPLAYED,
     BUNDLED,
     MOVED,
+    EXPORT_WRITTEN,
+    EXPORTED,
 ];
 
 /// The point at which this process is to die, if any.

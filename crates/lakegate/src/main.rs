@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod context;
 mod engine;
+mod exports;
 mod failpoint;
 mod ingest;
 mod intake;

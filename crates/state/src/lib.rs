@@ -15,6 +15,7 @@
 //! | [`replay`]   | the files that a table is made of |
 //! | [`tables`]   | commits, and how many rows files bring |
 //! | [`polls`]    | what polls of feeds came to |
+//! | [`exports`]  | what was exported, and what is to be |
 //! | [`raw`]      | where the bytes are kept |
 //! | [`strays`]   | what no dataset takes |
 //! | [`runs`]     | recorded executions |
@@ -23,6 +24,7 @@
 pub mod arrivals;
 mod bulk;
 mod error;
+pub mod exports;
 pub mod files;
 mod health;
 mod intern;
@@ -42,6 +44,7 @@ pub mod tables;
 
 pub use arrivals::{Accepted, Arrival, Known, Sighting};
 pub use error::{Error, Result};
+pub use exports::{Due, Export, Made};
 pub use files::{DatasetStatus, FileFilter, FileRow, Lineage};
 pub use health::FailedPoll;
 pub use lanes::{Claim, Job, LaneWork, Limits};

@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use crate::bulk;
 use crate::error::{Error, Result};
+use crate::exports;
 use crate::intern::Tables;
 use crate::lanes::{held, replaced_files};
 use crate::originals;
@@ -367,6 +368,8 @@ async fn mark_replaced(conn: &mut Connection, replacing: &[FileId], now: Millis)
         },
     )
     .await?;
+    let files: Vec<FileId> = pairs.iter().map(|(file, _)| *file).collect();
+    exports::due(conn, &files).await?;
     let gone: Vec<i64> = pairs.iter().map(|(file, _)| file.0).collect();
     originals::succeed(conn, &gone, now).await
 }
@@ -436,6 +439,8 @@ pub(crate) async fn store_details(
         },
     )
     .await?;
+    let files: Vec<FileId> = outcomes.iter().map(|(outcome, _)| outcome.file_id).collect();
+    exports::due(conn, &files).await?;
     let detailed: Vec<&Outcome> = outcomes
         .iter()
         .map(|(outcome, _)| *outcome)

@@ -155,6 +155,15 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "n_dropped" Int "Rows dropped by an expectation.",
         "n_duplicate" Int "Rows removed as duplicates.",
     },
+    table! { "exports", "Files for others, made of tables' rows.",
+        "table_name" Text "The table, `team.dataset.table`.",
+        "part" Text "The rows that it holds: those of a landed file, a day or a month.",
+        "path" Text "Its path below `export/` of the storage; null while there is no file.",
+        "n_rows" Int "Its rows.",
+        "size_bytes" Int "Its size.",
+        "made_at" TimeMs "When it was made.",
+        "error" Text "Why the last attempt to make it failed.",
+    },
     table! { "column_stats", "What the columns of each committed file hold.",
         "file_id" Int "The file.",
         "table_name" Text "The table, `team.dataset.table`.",
@@ -299,6 +308,12 @@ fn reading(table: &str) -> Option<Reading> {
             "select r.file_id, t.table_name, r.n_in, r.n_read, r.n_committed, r.n_quarantined, r.n_dropped, \
              r.n_duplicate from file_tables r join tables t on t.table_id = r.table_id \
              where $page order by r.file_id, r.table_id",
+        ),
+        "exports" => read(
+            Some(("exports", "e", &["export_id"])),
+            PAGE,
+            "select t.table_name, e.part, e.path, e.n_rows, e.size_bytes, e.made_at, e.error from exports e \
+             join tables t on t.table_id = e.table_id where $page order by e.export_id",
         ),
         "commits" => read(
             Some(("commits", "c", &["table_id", "version"])),

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Diagnostics, Report, SourceText, Span};
+pub use scalars::parse_lapse;
 pub use secret::Secret;
 
 use self::decode::Reporter;

@@ -393,6 +393,8 @@ fn export(out: &mut Yaml, pipeline: &Pipeline, variables: &[(String, Keys)]) {
     if pipeline.output.per_day {
         out.line(3, "per: day");
     }
+    // As tsdat does, and not as CF asks for.
+    out.line(3, "flag_meanings: texts");
     out.line(3, "attributes:");
     for (key, value) in &pipeline.globals {
         let value = match value {

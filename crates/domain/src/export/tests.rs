@@ -10,6 +10,7 @@ fn export(netcdf: &str, attributes: &[(&str, &str)]) -> Export {
         attributes: attributes.collect(),
         variables: IndexMap::new(),
         except: Vec::new(),
+        flag_meanings: FlagMeanings::Words,
     }
 }
 

@@ -146,7 +146,7 @@ fn plan(kind: Kind, declared: bool, nulls: &[&str], evolve: Evolve) -> Plan {
     spec.kind = Some(kind).filter(|k| declared || *k == Kind::Json);
     spec.nulls = nulls.iter().map(|n| n.to_string()).collect();
     Plan {
-        targets: vec![Target { spec, data_type: data_type(kind), declared }],
+        targets: vec![Target { spec, data_type: data_type(kind), declared, stated: Stated::default() }],
         evolve,
         timezone: ZONE.into(),
         nulls: Vec::new(),
@@ -453,7 +453,7 @@ fn nested_values_go_by_name_and_lose_nothing() {
         Some(vec![true, true, true, false].into()),
     ));
     let target = |t: &DataType| Plan {
-        targets: vec![Target { spec: Column::named("v"), data_type: t.clone(), declared: false }],
+        targets: vec![Target::untyped(Column::named("v"), t.clone())],
         evolve: Evolve::Add,
         timezone: "UTC".into(),
         nulls: Vec::new(),

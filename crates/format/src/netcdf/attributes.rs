@@ -1,10 +1,10 @@
 //! What a variable's attributes say of its values.
 
-use std::collections::HashMap;
-
 use netcdf_reader::{NcAttrValue, NcAttribute, NcVariable};
 
 use super::calendar::Number;
+use super::stated::Stated;
+use super::write::{self, Value};
 
 /// Attributes that say how values are stored, not what they mean.
 const OF_STORAGE: &[&str] =
@@ -57,26 +57,41 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// What is kept with a column: `unit`, `description`, and every attribute
-    /// by its name that does not merely say how values are stored. Those of a
-    /// time that became an instant have no unit and no calendar left.
-    pub fn metadata(self, is_instant: bool) -> HashMap<String, String> {
-        let mut out = HashMap::new();
-        for attribute in self.0 {
-            let name = attribute.name.as_str();
-            let of_time = is_instant && matches!(name, "units" | "calendar");
-            if OF_STORAGE.contains(&name) || of_time {
-                continue;
-            }
-            let Some(text) = shown(&attribute.value) else { continue };
-            let name = if name == "units" { "unit" } else { name };
-            out.insert(name.to_string(), text);
-        }
-        if let Some(about) = self.text("description").or_else(|| self.text("long_name")) {
-            out.insert("description".to_string(), about);
-        }
-        out
+    /// What is kept with a column: its unit, and every attribute that does not
+    /// merely say how values are stored. Those of a time that became an instant
+    /// have no unit, no calendar and no bounds left; bounds of packed values are
+    /// of what is stored (CF 1.8, section 8.1).
+    pub fn stated(self, is_instant: bool) -> (Option<String>, Stated) {
+        let unit = self.text("units").filter(|_| !is_instant);
+        let kept = |a: &&NcAttribute| {
+            let of_time = is_instant && a.name == "calendar";
+            !OF_STORAGE.contains(&a.name.as_str()) && a.name != "units" && !of_time
+        };
+        let attributes = self.0.iter().filter(kept).filter_map(typed).collect();
+        let stated = Stated { attributes, ..Stated::default() };
+        let has_bounds = !is_instant && !self.is_packed();
+        (unit, if has_bounds { stated } else { stated.without_bounds() })
     }
+}
+
+/// An attribute with its type; `None` for those of a type that a file declares.
+fn typed(attribute: &NcAttribute) -> Option<write::Attribute> {
+    let value = match attribute.value.clone() {
+        NcAttrValue::Chars(text) => Value::Text(text),
+        NcAttrValue::Strings(texts) => Value::Texts(texts),
+        NcAttrValue::Bytes(v) => Value::Byte(v),
+        NcAttrValue::Shorts(v) => Value::Short(v),
+        NcAttrValue::Ints(v) => Value::Int(v),
+        NcAttrValue::UBytes(v) => Value::UByte(v),
+        NcAttrValue::UShorts(v) => Value::UShort(v),
+        NcAttrValue::UInts(v) => Value::UInt(v),
+        NcAttrValue::Int64s(v) => Value::Int64(v),
+        NcAttrValue::UInt64s(v) => Value::UInt64(v),
+        NcAttrValue::Floats(v) => Value::Float(v),
+        NcAttrValue::Doubles(v) => Value::Double(v),
+        NcAttrValue::UserDefined { .. } => return None,
+    };
+    Some(write::Attribute { name: attribute.name.clone(), value })
 }
 
 /// The one value of an attribute, for a column; several are a text.

@@ -19,8 +19,12 @@ struct Dimension {
 }
 
 impl Dimension {
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
     fn is_called(&self, name: &str) -> bool {
-        self.path.rsplit('/').next() == Some(name)
+        self.name() == name
     }
 }
 
@@ -66,12 +70,16 @@ pub(super) struct ColumnPlan {
     pub nested: Vec<u64>,
     /// Letters of a text, where the values are character arrays.
     pub letters: Option<u64>,
+    /// Names of its dimensions in the file's order, those of letters aside.
+    pub dimensions: Vec<String>,
 }
 
 /// One record stream.
 pub(super) struct StreamPlan {
     /// Name of the dimension, where there are several streams.
     pub name: Option<String>,
+    /// Name of the dimension whose steps are rows.
+    pub rows: Option<String>,
     pub n_rows: u64,
     pub columns: Vec<ColumnPlan>,
 }
@@ -117,6 +125,7 @@ impl<'a> Layout<'a> {
             .into_iter()
             .map(|(name, rows)| StreamPlan {
                 name,
+                rows: rows.map(|d| dimensions[d].name().to_string()),
                 n_rows: rows.map_or(1, |d| dimensions[d].size),
                 columns: columns(rows, &dimensions, &variables),
             })
@@ -280,6 +289,7 @@ fn columns(rows: Option<usize>, dimensions: &[Dimension], variables: &[Variable]
                 .map(|n| dimensions[spread[n]].size)
                 .collect(),
             letters: v.text_axis(rows).map(|n| dimensions[v.dimensions[n]].size),
+            dimensions: spread.iter().map(|d| dimensions[*d].name().to_string()).collect(),
         })
     };
     variables.iter().enumerate().filter_map(plan).collect()

@@ -3,6 +3,7 @@
 //! Values are read in slabs of rows and made into columns in smaller batches,
 //! so that what is held is bounded by constants and the cap of one record.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::*;
@@ -106,9 +107,17 @@ impl Rows {
             let variable = &layout.variables[c.variable];
             let (column, data_type) = Column::open(source, variable, c, options)?;
             let is_instant = column.meaning.as_ref().is_some_and(Meaning::is_instant);
-            let metadata = Attributes::of(variable.nc).metadata(is_instant);
-            if let Some(unit) = metadata.get("unit") {
-                units.push((variable.name.clone(), unit.clone()));
+            let (unit, mut stated) = Attributes::of(variable.nc).stated(is_instant);
+            stated.dimensions = Some(c.dimensions.clone());
+            stated.rows = plan.rows.clone();
+            let mut metadata = HashMap::new();
+            stated.put(&mut metadata);
+            if let Some(about) = stated.description() {
+                metadata.insert("description".into(), about);
+            }
+            if let Some(unit) = unit {
+                metadata.insert("unit".into(), unit.clone());
+                units.push((variable.name.clone(), unit));
             }
             fields.push(Field::new(&variable.name, data_type, true).with_metadata(metadata));
             columns.push(column);

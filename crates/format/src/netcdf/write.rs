@@ -1,7 +1,7 @@
 //! Rows to netCDF-4: what is declared is what the file has.
 //!
 //! One dimension runs along the rows, as where files are read; columns that
-//! hold lists have further ones. Values are brought into the declared types
+//! hold lists have further ones, before or behind it. Values are brought into the declared types
 //! without loss but for the rounding of floats, or the writing fails and says
 //! which row. What a reader by [`super`] finds in such a file is the table.
 //!
@@ -15,7 +15,7 @@ mod stored;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::DataType;
 
 use stored::{Stored, leaves};
 
@@ -36,6 +36,35 @@ pub enum Value {
     UInt64(Vec<u64>),
     Float(Vec<f32>),
     Double(Vec<f64>),
+}
+
+impl Value {
+    /// Numbers as values of a type; `None` where it does not hold one of them.
+    pub fn numbers(storage: Storage, numbers: &[f64]) -> Option<Self> {
+        macro_rules! whole {
+            ($variant:ident, $int:ty) => {{
+                let fits = |n: f64| n.fract() == 0.0 && n >= <$int>::MIN as f64 && n <= <$int>::MAX as f64;
+                let all = numbers.iter().map(|n| fits(*n).then_some(*n as $int)).collect::<Option<_>>();
+                all.map(Value::$variant)
+            }};
+        }
+        match storage {
+            Storage::Byte => whole!(Byte, i8),
+            Storage::UByte => whole!(UByte, u8),
+            Storage::Short => whole!(Short, i16),
+            Storage::UShort => whole!(UShort, u16),
+            Storage::Int => whole!(Int, i32),
+            Storage::UInt => whole!(UInt, u32),
+            Storage::Int64 => whole!(Int64, i64),
+            Storage::UInt64 => whole!(UInt64, u64),
+            Storage::Float => {
+                let narrow = |n: f64| Some(n as f32).filter(|f| f.is_finite() || !n.is_finite());
+                numbers.iter().map(|n| narrow(*n)).collect::<Option<_>>().map(Value::Float)
+            }
+            Storage::Double => Some(Value::Double(numbers.to_vec())),
+            Storage::String | Storage::Char(_) => None,
+        }
+    }
 }
 
 impl From<&str> for Value {
@@ -116,7 +145,8 @@ pub enum Origin {
 pub struct Variable {
     pub name: String,
     pub origin: Origin,
-    /// That of the rows first, or not at all.
+    /// As the file has them: those of the lists from the outermost, that of the
+    /// rows anywhere among them or not at all.
     pub dimensions: Vec<String>,
     pub storage: Storage,
     /// As they stand in the file. Three are looked at: `_FillValue`, which
@@ -144,78 +174,6 @@ pub struct Declared {
     pub variables: Vec<Variable>,
     /// Of zlib, 0 (none) to 9.
     pub compression: u8,
-}
-
-impl Declared {
-    /// A file of all columns of a table, in the types that lose nothing. Units
-    /// and descriptions that the schema's metadata has become attributes.
-    ///
-    /// `lengths`: of the lists of each column that holds lists, from the
-    /// outermost; their dimensions are called `<column>_<n>`, and those of
-    /// columns that have one name and all lengths in common with it are shared.
-    pub fn of_schema(schema: &Schema, rows: &str, lengths: &dyn Fn(&str) -> Vec<u64>) -> Self {
-        let mut dimensions: Vec<Dimension> = Vec::new();
-        let mut variables = Vec::new();
-        for field in schema.fields() {
-            let mut of_variable = vec![rows.to_string()];
-            for (n, size) in lengths(field.name()).into_iter().enumerate() {
-                let name = format!("{}_{n}", field.name());
-                of_variable.push(name.clone());
-                dimensions.push(Dimension { name, size });
-            }
-            let storage = Storage::of(field.data_type());
-            variables.push(Variable {
-                name: field.name().clone(),
-                origin: Origin::Column(field.name().clone()),
-                dimensions: of_variable,
-                storage,
-                attributes: of_metadata(field.metadata(), field.data_type()),
-            });
-        }
-        Self {
-            attributes: vec![Attribute::new("Conventions", "CF-1.8")],
-            rows: rows.to_string(),
-            unlimited: true,
-            dimensions,
-            variables,
-            compression: 4,
-        }
-    }
-}
-
-/// What the metadata of a column says to people and programs elsewhere.
-fn of_metadata(metadata: &std::collections::HashMap<String, String>, t: &DataType) -> Vec<Attribute> {
-    let mut t = t;
-    while let DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) = t {
-        t = f.data_type();
-    }
-    let mut out = Vec::new();
-    let mut put = |name: &str, value: &str| out.push(Attribute::new(name, value));
-    if *t == DataType::Boolean {
-        // How xarray keeps truth values.
-        put("dtype", "bool");
-    }
-    let is_time = matches!(t, DataType::Timestamp(..) | DataType::Date32);
-    if let Some(unit) = metadata.get("unit").filter(|_| !is_time) {
-        put("units", unit);
-    }
-    if let Some(about) = metadata.get("description").filter(|_| !metadata.contains_key("long_name")) {
-        put("long_name", about);
-    }
-    let mut names: Vec<&String> = metadata.keys().collect();
-    names.sort();
-    for name in names {
-        // Names with a point are the lake's own and those of other engines.
-        let of_others = name.contains('.') || matches!(name.as_str(), "unit" | "description" | "comment");
-        // Thresholds are numbers there, and text here.
-        let is_threshold = ["_range", "_delta", "_std"].iter().any(|end| {
-            name.strip_suffix(end).is_some_and(|level| matches!(level, "valid" | "fail" | "warn"))
-        });
-        if !of_others && !name.starts_with('_') && !is_threshold {
-            put(name, &metadata[name]);
-        }
-    }
-    out
 }
 
 /// Why a file cannot be written.
@@ -322,7 +280,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Bytes of values that are held.
+    /// Bytes of values that are held. The file takes about as much again while it
+    /// is put together, and the largest variable whose rows do not come first.
     pub fn held_bytes(&self) -> usize {
         self.columns.iter().map(Stored::held_bytes).sum()
     }
@@ -335,6 +294,9 @@ impl Writer {
     pub fn finish(mut self) -> Result<Vec<u8>, WriteError> {
         for (variable, stored) in self.declared.variables.iter_mut().zip(&mut self.columns) {
             stored.fill_up(variable)?;
+            if let Some(at) = variable.dimensions.iter().position(|d| *d == self.declared.rows) {
+                stored.move_rows(at, self.n_rows);
+            }
         }
         file::encode(&self.declared, &self.columns, self.n_rows)
     }
@@ -370,12 +332,6 @@ fn check(declared: &Declared) -> Result<(), WriteError> {
             if !names.contains(&dimension.as_str()) {
                 return wrong(format!(
                     "`{}` has the dimension `{dimension}`, which is not declared",
-                    variable.name
-                ));
-            }
-            if at > 0 && *dimension == declared.rows {
-                return wrong(format!(
-                    "`{}`: the dimension of the rows, `{dimension}`, comes first",
                     variable.name
                 ));
             }

@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::*;
 use lakegate_domain::Code;
 use lakegate_domain::model::{Format, Mask, Netcdf, Times};
+use lakegate_format::netcdf::stated::Stated;
 use serde_json::{Map, Value, json};
 
 use crate::*;
@@ -140,6 +141,7 @@ fn all_types_of_every_format_are_read_as_python_reads_them() {
 
 #[test]
 fn types_and_metadata() {
+    const STATED: [&str; 2] = ["long_name", "standard_name"];
     let found = streams(&fixture("nc4.nc"), "f.nc", &reads(None)).unwrap();
     let (name, units, batch) = &found[0];
     assert_eq!(*name, None);
@@ -162,7 +164,11 @@ fn types_and_metadata() {
     assert_eq!(unit("time"), None);
     let schema = batch.schema();
     let about = schema.field_with_name("temperature").unwrap().metadata();
-    let mut about: Vec<_> = about.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let stated = Stated::of(about).unwrap();
+    assert_eq!(stated.dimensions.as_ref().map(Vec::len), Some(2));
+    assert_eq!(stated.attributes.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), STATED);
+    let own = about.iter().filter(|(k, _)| !k.starts_with("lakegate."));
+    let mut about: Vec<_> = own.map(|(k, v)| (k.as_str(), v.as_str())).collect();
     about.sort_unstable();
     assert_eq!(
         about,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use lakegate_domain::model::{Caps, Column, Evolve, Format, Netcdf, Read};
 use lakegate_domain::units::Conversion;
 use lakegate_format::conform::{Plan, Target, conform_typed};
+use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::netcdf::write::{
     Attribute, Declared, Dimension, Origin, Storage, Value, Variable, WriteError, Writer, write,
 };
@@ -149,6 +150,26 @@ fn lists_are_dimensions() {
     assert!(said.starts_with("netCDF variable `depth`, row 3: it has no dimension `time`"), "{said}");
 }
 
+/// As the reader finds them, and as they lie in the file.
+#[test]
+fn rows_need_not_come_first() {
+    let lists = (0..3).map(|row| Some((0..2).map(move |d| Some(row * 10 + d))));
+    let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists));
+    let mut file = declared(vec![variable("v", &["depth", "time"], Storage::Int)]);
+    file.unlimited = false;
+    let bytes = write(file, &[batch(vec![("v", list.clone())])]).unwrap();
+    let got = read(bytes.clone(), "time");
+    let back = got.column_by_name("v").unwrap();
+    assert_eq!(back.as_list::<i32>().values(), list.as_list::<i32>().values());
+    // Along the other dimension they are a table of two rows.
+    let turned = read(bytes, "depth");
+    let steps = turned.column_by_name("v").unwrap().as_list::<i32>().values().clone();
+    assert_eq!(steps.as_primitive::<Int32Type>().values(), &[0, 10, 20, 1, 11, 21]);
+    let stated = Stated::of(turned.schema().field(0).metadata()).unwrap();
+    assert_eq!(stated.dimensions, Some(vec!["depth".into(), "time".into()]));
+    assert_eq!(stated.rows.as_deref(), Some("depth"));
+}
+
 #[test]
 fn what_has_no_place_is_an_error() {
     let of = |storage: Storage, array: ArrayRef| {
@@ -189,7 +210,7 @@ fn what_has_no_place_is_an_error() {
     assert!(
         with(Storage::Int, "_FillValue", Value::Double(vec![5.0])).contains("not of the variable's type")
     );
-    assert!(one(variable("v", &["depth", "time"], Storage::Int)).contains("comes first"));
+    assert!(one(variable("v", &["depth", "time"], Storage::Int)).contains("more dimensions"));
     assert!(one(variable("v", &["time", "x"], Storage::Int)).contains("not declared"));
     assert!(one(variable("v", &["time", "depth"], Storage::Int)).contains("more dimensions"));
     let twice =
@@ -239,12 +260,12 @@ fn units_of_a_file_become_those_of_a_table() {
 
 #[test]
 fn a_table_without_rows_is_a_file() {
-    let schema = Schema::new(vec![
-        Field::new("time", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
-        Field::new("v", DataType::Float64, true),
-        Field::new("s", DataType::Utf8, true),
+    let file = declared(vec![
+        variable("time", &["time"], Storage::Double),
+        variable("v", &["depth", "time"], Storage::Double),
+        variable("s", &["time"], Storage::String),
     ]);
-    let bytes = write(Declared::of_schema(&schema, "time", &|_| Vec::new()), &[]).unwrap();
+    let bytes = write(file, &[]).unwrap();
     assert_eq!(read(bytes, "time").num_rows(), 0);
 }
 
@@ -275,6 +296,14 @@ fn column(n: usize) -> impl Strategy<Value = ArrayRef> {
     ]
 }
 
+/// Whether what lists hold in the end are truth values.
+fn has_truths(t: &DataType) -> bool {
+    match t {
+        DataType::List(f) => has_truths(f.data_type()),
+        t => *t == DataType::Boolean,
+    }
+}
+
 /// Wraps `n * product` values in lists.
 fn listed(values: ArrayRef, lengths: &[usize]) -> ArrayRef {
     lengths.iter().rev().fold(values, |values, length| {
@@ -298,22 +327,36 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     /// Table to netCDF to table: the same values, missing ones and types, in one
-    /// or two pieces, compressed or not.
+    /// or two pieces, compressed or not, the rows anywhere among the dimensions.
     #[test]
-    fn there_and_back((n, columns) in table(), split in 0usize..12, compression in 0u8..5) {
+    fn there_and_back((n, columns) in table(), split in 0usize..12, compression in 0u8..5, at in 0usize..4) {
         let named: Vec<(String, Vec<usize>, ArrayRef)> = columns
             .into_iter()
             .enumerate()
             .map(|(at, (lengths, values))| (format!("c{at}"), lengths.clone(), listed(values, &lengths)))
             .collect();
         let rows = batch(named.iter().map(|(name, _, array)| (name.as_str(), array.clone())).collect());
-        let lengths = |name: &str| {
-            let of = named.iter().find(|(n, ..)| n == name).map(|(_, l, _)| l.iter().map(|l| *l as u64).collect());
-            of.unwrap_or_default()
+        let mut file = Declared {
+            attributes: Vec::new(),
+            rows: "row".into(),
+            unlimited: compression % 2 == 0,
+            dimensions: Vec::new(),
+            variables: Vec::new(),
+            compression,
         };
-        let mut file = Declared::of_schema(&rows.schema(), "row", &lengths);
-        file.compression = compression;
-        file.unlimited = compression % 2 == 0;
+        for (name, lengths, array) in &named {
+            let mut dimensions: Vec<String> = (0..lengths.len()).map(|n| format!("{name}_{n}")).collect();
+            let of = |(n, length): (usize, &usize)| Dimension { name: dimensions[n].clone(), size: *length as u64 };
+            file.dimensions.extend(lengths.iter().enumerate().map(of));
+            dimensions.insert(at.min(dimensions.len()), "row".into());
+            let storage = Storage::of(array.data_type());
+            let attributes = match array.data_type() {
+                _ if has_truths(array.data_type()) => vec![Attribute::new("dtype", "bool")],
+                _ => Vec::new(),
+            };
+            let origin = Origin::Column(name.clone());
+            file.variables.push(Variable { name: name.clone(), origin, dimensions, storage, attributes });
+        }
         let split = split.min(n);
         let bytes = write(file, &[rows.slice(0, split), rows.slice(split, n - split)]).unwrap();
         let got = read(bytes, "row");

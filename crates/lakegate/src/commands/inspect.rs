@@ -19,6 +19,7 @@ pub fn status(shell: &Shell) -> Result<Exit> {
     let status = ctx.block(ctx.store.status())?;
     let strays = ctx.block(ctx.store.list_strays())?;
     let stood = watch::look(&ctx, &watch::watch(&ctx)?)?;
+    let unexported = ctx.block(ctx.store.failed_exports())?;
     let standing = |name: &DatasetName| stood.iter().find(|s| s.dataset == *name).map(|s| &s.standing);
     if shell.global.json {
         let datasets: Vec<_> = status
@@ -31,7 +32,8 @@ pub fn status(shell: &Shell) -> Result<Exit> {
                     "lag_ms": s.oldest_queued.map(|m| now().0 - m.0), "health": standing(&s.dataset) })
             })
             .collect();
-        shell.print_json(&json!({ "lake": ctx.lake.name, "datasets": datasets, "strays": strays.len() }))?;
+        shell.print_json(&json!({ "lake": ctx.lake.name, "datasets": datasets, "strays": strays.len(),
+            "failed_exports": unexported }))?;
         return Ok(Exit::Done);
     }
     shell.say(format!("lake {} in {}", ctx.lake.name, ctx.lake.root.display()))?;
@@ -93,6 +95,15 @@ pub fn status(shell: &Shell) -> Result<Exit> {
             let what = if n == 1 { one } else { many };
             shell.say(format!("{} {what}: lakegate sql 'select * from system.strays'", render::count(n)))?;
         }
+    }
+    if let Some(first) = unexported.first() {
+        shell.say(format!(
+            "{} could not be made, such as {} {}: {}; all: lakegate sql 'select * from system.exports where error is not null'",
+            render::counted(unexported.len() as u64, "export"),
+            first.table,
+            first.part,
+            first.error.as_deref().unwrap_or_default()
+        ))?;
     }
     Ok(Exit::Done)
 }

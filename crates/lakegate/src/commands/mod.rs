@@ -4,6 +4,7 @@
 mod change;
 mod demo;
 mod drop;
+mod export;
 mod feed;
 mod fixtures;
 mod import;
@@ -298,6 +299,7 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Redrive(a) => change::redrive(&shell, &a),
         Command::Replay(a) => change::replay(&shell, &a),
         Command::Maintain(a) => change::maintain(&shell, &a),
+        Command::Export(a) => export::export(&shell, &a),
         Command::Prove(a) => prove::prove(&shell, &a),
         Command::Test(a) => fixtures::test(&shell, &a),
         Command::Demo(a) if a.feeds => simulate::demo(&shell, &a),

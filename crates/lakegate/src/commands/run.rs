@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lakegate_domain::Failure;
+use lakegate_domain::{Code, Failure};
 use serde_json::{Value, json};
 
 use super::{Result, Shell, known_dataset};
 use crate::cli::{Exit, Run, Up};
 use crate::context::Context;
 use crate::engine::{self, Observer, Report};
+use crate::exports::{self, Exported};
 use crate::intake::Round;
 use crate::reload::{News, Said, Watch};
 use crate::render::{self, Progress};
@@ -67,15 +68,19 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
     let strays = ctx.block(ctx.store.list_strays())?;
     let waiting = report.worked.retry_in.is_some();
     let failures: Vec<&Failure> = report.failures.iter().chain(&report.upkeep.failures).collect();
+    let (unexported, unwritten): (Vec<&Failure>, Vec<&Failure>) =
+        report.exported.failures.iter().partition(|f| f.code == Code::Export);
+    let failures = [failures, unwritten].concat();
     let exit = match () {
         _ if report.interrupted => Exit::Interrupted,
         _ if waiting || !failures.is_empty() => Exit::Failed,
         _ if !report.worked.parked.is_empty() || !strays.is_empty() || report.n_failed_polls > 0 => {
             Exit::Findings
         }
+        _ if !unexported.is_empty() => Exit::Findings,
         _ => Exit::Done,
     };
-    let Report { round, worked, upkeep, .. } = report;
+    let Report { round, worked, upkeep, exported, .. } = report;
     if shell.global.json {
         let parked: Vec<Value> = worked.parked.iter().map(parked_json).collect();
         let strays: Vec<Value> = strays
@@ -91,12 +96,12 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
             "rows": { "committed": worked.n_rows, "quarantined": worked.n_quarantined, "dropped": worked.n_dropped },
             "failed_polls": report.n_failed_polls, "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
             "retry_in_ms": worked.retry_in.map(|d| d.as_millis() as u64),
-            "setback": worked.setback, "failures": failures, "upkeep": upkeep, "interrupted": report.interrupted,
+            "setback": worked.setback, "failures": failures, "upkeep": upkeep, "exports": exported, "interrupted": report.interrupted,
             "elapsed_ms": report.elapsed.as_millis() as u64,
         }))?;
         return Ok(exit);
     }
-    for w in round.warnings.iter().chain(&upkeep.warnings) {
+    for w in round.warnings.iter().chain(&upkeep.warnings).chain(&exported.warnings) {
         render::warn(w);
     }
     let mut parts = vec![format!("{} committed", render::counted(worked.n_committed, "file"))];
@@ -126,6 +131,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
             render::count(worked.n_dropped)
         ))?;
     }
+    say_exports(shell, ctx, exported)?;
     if !worked.parked.is_empty() {
         let mut list = shell.list(&["parked", "dataset", "file", "code", "reason"]);
         for p in worked.parked.iter().take(20) {
@@ -155,6 +161,32 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         eprintln!("error: {}\n  help: {}", render::visible_lines(&failure.to_string()), failure.code.hint());
     }
     Ok(exit)
+}
+
+/// Says what was exported.
+fn say_exports(shell: &Shell, ctx: &Context, done: &Exported) -> Result<()> {
+    if done.n_made + done.n_removed > 0 {
+        let removed = match done.n_removed {
+            0 => String::new(),
+            n => format!(", {} removed", render::count(n)),
+        };
+        shell.say(format!(
+            "{} written ({}) below {}{removed}",
+            render::counted(done.n_made, "export"),
+            render::size(done.size_bytes),
+            exports::folder(&ctx.lake.storage).display()
+        ))?;
+    }
+    let mut unexported = done.failures.iter().filter(|f| f.code == Code::Export);
+    for failure in unexported.by_ref().take(20) {
+        shell.say(format!("not exported: {failure}"))?;
+    }
+    match unexported.count() {
+        0 => Ok(()),
+        n => shell.say(format!(
+            "… and {n} more: lakegate sql 'select * from system.exports where error is not null'"
+        )),
+    }
 }
 
 pub fn print_list(shell: &Shell, list: &render::List) -> Result<()> {

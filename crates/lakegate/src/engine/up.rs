@@ -11,8 +11,9 @@ use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::{Code, Failure};
 use lakegate_land::{Nudge, Watcher};
 
-use super::{LOADING, Observer, POLLING, TAKING, WATCHING, pause};
+use super::{EXPORTING, LOADING, Observer, POLLING, TAKING, WATCHING, pause};
 use crate::context::Context;
+use crate::exports::{self, Exported};
 use crate::intake::{Intake, Round, landing_folders};
 use crate::mishap::caught;
 use crate::polling;
@@ -149,8 +150,26 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &(dyn Fn(&str) + Sync)) 
                 }
             }
         });
+        let (committed, to_export) = sync_channel::<()>(1);
+        scope.spawn(move || {
+            let mut trouble = Trouble::new(warnings);
+            let told = |done: &Exported| {
+                done.warnings.iter().for_each(|w| warnings.say(w));
+                done.failures.iter().for_each(|f| {
+                    warnings.say_failure(f);
+                });
+            };
+            while !ctx.stopping() {
+                if trouble
+                    .outlive(ctx, EXPORTING, || exports::keep_exporting(ctx, &to_export, &told))
+                    .is_some()
+                {
+                    return;
+                }
+            }
+        });
         scope.spawn(move || take(ctx, intake, &nudges, taken, accepted, warnings));
-        work(ctx, &more, taken, observer, warnings);
+        work(ctx, &more, taken, &committed, observer, warnings);
     });
     Ok(())
 }
@@ -252,6 +271,7 @@ fn work(
     ctx: &Context,
     more: &Receiver<()>,
     taken: &Mutex<Round>,
+    committed: &SyncSender<()>,
     observer: &dyn Observer,
     warnings: &Warnings<'_>,
 ) {
@@ -273,6 +293,10 @@ fn work(
         };
         if let Some(failure) = &worked.setback {
             warnings.say_failure(failure);
+        }
+        if worked.n_committed > 0 {
+            // A nudge that waits already says the same.
+            let _ = committed.try_send(());
         }
         let round = std::mem::take(&mut *taken.lock().expect("no holder panics"));
         if round.n_queued > 0 || worked.n_committed > 0 || !worked.parked.is_empty() {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
+use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
 use lakegate_lake::files::widen;
@@ -461,6 +462,12 @@ fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failur
     ))
 }
 
+/// What files state of a column; of bounds nothing where its unit is another.
+fn stated_of(stated: &HashMap<String, Stated>, spec: &Column) -> Stated {
+    let of = stated.get(spec.source()).cloned().unwrap_or_default();
+    if spec.conversion.is_some() { of.without_bounds() } else { of }
+}
+
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
@@ -542,8 +549,16 @@ impl TableState {
         let mut seen: HashMap<String, Seen> = HashMap::new();
         let mut typed: HashMap<String, DataType> = HashMap::new();
         let mut units: HashMap<String, String> = HashMap::new();
+        let mut stated: HashMap<String, Stated> = HashMap::new();
+        let mut note = |schema: &SchemaRef| {
+            let of = |f: &FieldRef| Some((f.name().clone(), Stated::of(f.metadata())?));
+            stated.extend(schema.fields().iter().filter_map(of));
+        };
         for part in parts {
             units.extend(part.stream.units.iter().cloned());
+            if let (None, Rows::Typed(batch)) = (output, &part.rows) {
+                note(batch.schema_ref());
+            }
             // Behind a transform the file's own columns say nothing of the table's.
             if output.is_some() {
                 continue;
@@ -567,8 +582,14 @@ impl TableState {
                 }
             }
         }
-        for target in self.plan.targets.iter_mut().filter(|t| t.spec.unit.is_none()) {
-            target.spec.unit = units.get(target.spec.source()).cloned();
+        output.into_iter().for_each(note);
+        for target in &mut self.plan.targets {
+            if target.spec.unit.is_none() {
+                target.spec.unit = units.get(target.spec.source()).cloned();
+            }
+            if target.stated == Stated::default() {
+                target.stated = stated_of(&stated, &target.spec);
+            }
         }
         for f in output.into_iter().flat_map(|s| s.fields()) {
             typed.insert(f.name().clone(), delta_type(f.data_type()));
@@ -613,6 +634,7 @@ impl TableState {
             if target.spec.unit.is_none() {
                 target.spec.unit = units.get(&name).cloned();
             }
+            target.stated = stated_of(&stated, &target.spec);
             self.plan.targets.push(target);
         }
     }

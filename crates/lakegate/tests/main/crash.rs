@@ -1,12 +1,12 @@
 //! Killed at every named point, at its first and second passage, and started
 //! again until idle: the tables equal those of a run that was never disturbed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lake::{BUSY, DONE, FINDINGS, Snapshot, TestLake, zip};
 
 /// The points of `failpoint.rs`; a test keeps the two alike.
-pub const POINTS: [&str; 16] = [
+pub const POINTS: [&str; 18] = [
     "received",
     "accepted",
     "disposed",
@@ -23,6 +23,8 @@ pub const POINTS: [&str; 16] = [
     "replayed",
     "bundled",
     "moved",
+    "export_written",
+    "exported",
 ];
 
 /// Commits so small, and upkeep so eager, that every point is passed often.
@@ -35,6 +37,7 @@ partition_by: day(at)
 expect:
   - { name: affordable, column: amount, in_range: [0, 1000], on_fail: quarantine }
   - { name: known, column: kind, in_set: [buy, sell], on_fail: LIMIT }
+export: { netcdf: 'events/{start:%Y%m%d}.nc', per: day, attributes: { history: none } }
 ";
 
 const ORDERS: &str = "
@@ -46,7 +49,9 @@ read:
       heads: { member: 'heads.*\\.csv', csv: {} }
       lines: { member: 'lines.*\\.ndjson', ndjson: {} }
 tables:
-  heads: { columns: { order_id: int, customer: string } }
+  heads:
+    columns: { order_id: int, customer: string }
+    export: { netcdf: 'orders/{file}.nc', attributes: { history: none } }
   lines:
     columns: { order_id: int, item: string, price: float }
     expect: [ { name: priced, column: price, in_range: [0, null], on_fail: quarantine } ]
@@ -136,6 +141,7 @@ struct End {
     landing: BTreeSet<String>,
     /// Without the day of archiving, which may end in the middle of a story.
     archive: BTreeSet<String>,
+    exports: BTreeMap<String, Vec<u8>>,
     killed: bool,
 }
 
@@ -166,8 +172,15 @@ fn story(kill: Option<String>, n_waves: u32) -> End {
         tables: story.lake.snapshot(),
         landing: story.lake.files_below("landing"),
         archive: story.lake.files_below("lake/archive").into_iter().map(without_day).collect(),
+        exports: exports(&story.lake),
         killed: story.kill.is_none(),
     }
+}
+
+/// The files for others, with their bytes.
+fn exports(lake: &TestLake) -> BTreeMap<String, Vec<u8>> {
+    let bytes = |path: &String| std::fs::read(lake.path("lake/export").join(path)).unwrap();
+    lake.files_below("lake/export").into_iter().map(|path| (path.clone(), bytes(&path))).collect()
 }
 
 /// So many packs of raw bytes there must be before they are bundled.
@@ -185,6 +198,9 @@ fn survives(point: &str) {
         assert!(undisturbed.tables.n_rows(table) > 0, "{table} is empty");
     }
     assert_eq!(undisturbed.tables.parked.len(), 3, "{:?}", undisturbed.tables.parked);
+    let exported: Vec<_> = undisturbed.exports.keys().filter(|path| path.starts_with("events/")).collect();
+    assert_eq!(exported, ["events/20260301.nc", "events/20260302.nc", "events/20260303.nc"]);
+    assert_eq!(undisturbed.exports.len() as u32, 3 + n_waves);
     // A replay has written all of its files once.
     let passages = if point == "replay_written" { 1 } else { 2 };
     for n in 1..=passages {
@@ -194,6 +210,10 @@ fn survives(point: &str) {
         disturbed.tables.assert_same(&undisturbed.tables, &format!("killed at {kill}"));
         assert_eq!(disturbed.landing, undisturbed.landing, "killed at {kill}");
         assert_eq!(disturbed.archive, undisturbed.archive, "killed at {kill}");
+        for (path, bytes) in &undisturbed.exports {
+            assert!(disturbed.exports.get(path) == Some(bytes), "killed at {kill}: {path} is another");
+        }
+        assert_eq!(disturbed.exports.len(), undisturbed.exports.len(), "killed at {kill}");
     }
 }
 
@@ -210,7 +230,7 @@ macro_rules! points {
 
 points! {
     received accepted disposed claimed checked parked written quarantined committed
-    unfinished finished compacted replay_written replayed bundled moved
+    unfinished finished compacted replay_written replayed bundled moved export_written exported
 }
 
 #[test]

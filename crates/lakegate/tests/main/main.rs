@@ -6,6 +6,7 @@ mod bad_input;
 mod columns;
 mod crash;
 mod dedupe;
+mod export;
 mod feeds;
 mod http;
 mod lake;

@@ -1,6 +1,7 @@
 //! The ledger through its public methods, each test on a database of its own.
 
 mod accept;
+mod exports;
 mod health;
 mod lanes;
 mod model;

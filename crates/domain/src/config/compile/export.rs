@@ -11,10 +11,16 @@ use crate::export::{
     BUILT_IN, Export, FileAttribute, Per, Storage, Template, Values, Variable, outline_fault,
 };
 use crate::ids::DatasetName;
-use crate::model::{Attribute, Kind};
+use crate::model::{Attribute, Kind, Quality, qc_name};
 
 /// `None` where nothing is to be exported, or it is so wrong that nothing could be.
-pub(super) fn compile(slot: &Slot<ExportKeys>, names: &Names, report: &mut Reporter) -> Option<Export> {
+pub(super) fn compile(
+    slot: &Slot<ExportKeys>,
+    names: &Names,
+    coordinates: &[String],
+    quality: &[Quality],
+    report: &mut Reporter,
+) -> Option<Export> {
     let at = slot.at()?;
     let keys = &at.value;
     if !names.has_provenance() {
@@ -22,10 +28,14 @@ pub(super) fn compile(slot: &Slot<ExportKeys>, names: &Names, report: &mut Repor
         report.error(at.span, "only rows that carry their file can be exported", help);
     }
     let attributes = file_attributes(&keys.attributes, report);
-    let variables = variables(&keys.variables, names, report);
+    let rows = coordinates.first().map(String::as_str);
+    let flags: Vec<String> = quality.iter().flat_map(|q| q.bits.keys().map(|c| qc_name(c))).collect();
+    let variables = variables(&keys.variables, names, rows, &flags, report);
     let mut except = Vec::new();
     for at in keys.except.get().into_iter().flat_map(|list| &list.0.items) {
-        names.check(&at.value, at.span, report);
+        if !flags.contains(&at.value) {
+            names.check(&at.value, at.span, report);
+        }
         if variables.contains_key(&at.value) {
             let message = format!("`{}` is left out and stands in `variables` as well", at.value);
             report.error(at.span, message, "keep one");
@@ -34,10 +44,17 @@ pub(super) fn compile(slot: &Slot<ExportKeys>, names: &Names, report: &mut Repor
     }
     let per = keys.per.get().copied().unwrap_or(Per::File);
     let path = keys.netcdf.at()?;
-    let export = Export { netcdf: path.value.0.clone(), per, attributes, variables, except };
+    let export = Export {
+        netcdf: path.value.0.clone(),
+        per,
+        attributes,
+        variables,
+        except,
+        flag_meanings: keys.flag_meanings.get().copied().unwrap_or_default(),
+    };
     check_names(&export, path.span, &keys.attributes, names, report);
     check_path(&export, path.span, report);
-    check_times(&export, path.span, names, report);
+    check_times(&export, path.span, names, rows, report);
     Some(export)
 }
 
@@ -93,6 +110,8 @@ fn file_attributes(slot: &Slot<Named<Attribute>>, report: &mut Reporter) -> Inde
 fn variables(
     slot: &Slot<Named<VariableKeys>>,
     names: &Names,
+    rows: Option<&str>,
+    flags: &[String],
     report: &mut Reporter,
 ) -> IndexMap<String, Variable> {
     let mut found = IndexMap::new();
@@ -106,11 +125,13 @@ fn variables(
                 let message = format!("`{}` is a column already, and has a `value` here", key.text);
                 report.error(value.span, message, "choose another name for the variable, or remove `value`");
             }
-            (None, None) if keys.value.is_absent() => names.check(&key.text, key.span, report),
+            (None, None) if keys.value.is_absent() && !flags.contains(&key.text) => {
+                names.check(&key.text, key.span, report)
+            }
             _ => {}
         }
         let variable = Variable {
-            dimensions: dimensions(&key.text, keys, column.and_then(|c| c.kind), names, report),
+            dimensions: dimensions(&key.text, keys, column.and_then(|c| c.kind), rows, report),
             storage: keys.storage.get().copied(),
             fill: fill(keys, report),
             value: keys.value.get().cloned(),
@@ -129,7 +150,7 @@ fn dimensions(
     name: &str,
     keys: &VariableKeys,
     kind: Option<Kind>,
-    names: &Names,
+    rows: Option<&str>,
     report: &mut Reporter,
 ) -> Option<Vec<String>> {
     let given = keys.dimensions.at();
@@ -153,9 +174,8 @@ fn dimensions(
         return given.map(|_| found);
     }
     // What has a declared type is no list: its one dimension is that of the rows.
-    let rows = names.coordinate();
     if let (Some(at), Some(_), [_, _, ..]) = (given, kind, found.as_slice()) {
-        let other = found.iter().find(|d| rows != Some(d.as_str())).map_or("", String::as_str);
+        let other = found.iter().find(|d| rows != Some(d)).map_or("", String::as_str);
         report.error(
             at.span,
             format!("`{name}` holds one value in each row: no column gives the dimension `{other}`"),
@@ -290,7 +310,7 @@ fn check_path(export: &Export, span: Span, report: &mut Reporter) {
 }
 
 /// Reports that no column tells times, where every column is known.
-fn check_times(export: &Export, span: Span, names: &Names, report: &mut Reporter) {
+fn check_times(export: &Export, span: Span, names: &Names, rows: Option<&str>, report: &mut Reporter) {
     let texts = export.attributes.values().filter_map(|a| match a {
         FileAttribute::Text(text) => Some(text),
         FileAttribute::Value(_) => None,
@@ -299,13 +319,13 @@ fn check_times(export: &Export, span: Span, names: &Names, report: &mut Reporter
     if !has_time && export.per == Per::File {
         return;
     }
-    let kind = names.coordinate().and_then(|name| names.column(name)).and_then(|c| c.kind);
-    let none = names.coordinate().is_none() && names.is_closed();
+    let kind = rows.and_then(|name| names.column(name)).and_then(|c| c.kind);
+    let none = rows.is_none() && names.is_closed();
     if none || kind.is_some_and(|kind| !columns::is_time(kind)) {
         report.error(
             span,
             "no column says which times `{start}`, `{end}`, days and months are of",
-            "declare a column of the type `timestamp`",
+            "declare a column of the type `timestamp`, and name it first in `coordinates` if that is given",
         );
     }
 }

@@ -313,10 +313,10 @@ fn table(
         sort_by,
         dedupe: dedupe(keys, &names, report),
         transform: transform(keys, report),
+        export: export::compile(&keys.export, &names, &coordinates, &quality, report),
         coordinates,
         quality,
         expect,
-        export: export::compile(&keys.export, &names, report),
         columns,
     }
 }
@@ -400,12 +400,6 @@ impl Names<'_> {
             let help = meant(name, known, "declare it under `columns`");
             report.error(span, format!("the table has no column `{name}`"), help);
         }
-    }
-
-    /// The column that says where a row belongs: the first that is declared as
-    /// a timestamp.
-    pub(super) fn coordinate(&self) -> Option<&str> {
-        self.columns.iter().find(|c| c.kind == Some(Kind::Timestamp)).map(|c| c.name.as_str())
     }
 
     /// Whether every column is known before a file is seen.

@@ -2,7 +2,7 @@
 
 use super::super::decode::{Named, OneOrMany, keyed, words};
 use super::super::scalars::{FillValue, TemplateText};
-use crate::export::{Per, Storage};
+use crate::export::{FlagMeanings, Per, Storage};
 use crate::model::Attribute;
 
 keyed! {
@@ -22,6 +22,8 @@ keyed! {
         variables = "variables": Named<VariableKeys>;
         /// Columns that are left out.
         except = "except": OneOrMany<String>;
+        /// How the meanings of the flags in `qc_` variables are written; `words` where not given.
+        flag_meanings = "flag_meanings": FlagMeanings;
     }
 }
 
@@ -48,6 +50,13 @@ words! { Per, "Per", "the rows that one exported file holds":
     "day" => Per::Day;
     /// Those of one month, UTC.
     "month" => Per::Month;
+}
+
+words! { FlagMeanings, "FlagMeanings", "how the meanings of flags are written":
+    /// One text with a word for each, as CF has it: `value_is_missing value_is_too_high`.
+    "words" => FlagMeanings::Words;
+    /// A list of texts as they are declared, as tsdat has it.
+    "texts" => FlagMeanings::Texts;
 }
 
 words! { Storage, "Storage", "a netCDF type":

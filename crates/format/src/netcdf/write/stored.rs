@@ -212,6 +212,16 @@ impl Stored {
         Ok(())
     }
 
+    /// Puts the dimension of the rows, which comes first as values are held, to
+    /// place `at` among the others.
+    pub fn move_rows(&mut self, at: usize, n_rows: u64) {
+        let product = |sizes: &[u64]| sizes.iter().product::<u64>() as usize;
+        let (before, after) = (product(&self.nested[..at]), product(&self.nested[at..]));
+        if before > 1 {
+            self.values.move_rows(n_rows as usize, before, after);
+        }
+    }
+
     /// Fills what no row gave a value, and declares what stands for missing
     /// values where some are.
     pub fn fill_up(&mut self, variable: &mut Variable) -> Result<(), WriteError> {
@@ -287,6 +297,33 @@ impl Values {
 
     fn is_empty(&self) -> bool {
         self.held_bytes() == 0
+    }
+
+    /// From (rows, before, after) to (before, rows, after).
+    fn move_rows(&mut self, n_rows: usize, before: usize, after: usize) {
+        fn moved<T: Clone>(values: &mut Vec<T>, n_rows: usize, before: usize, after: usize) {
+            let mut out = Vec::with_capacity(values.len());
+            for outer in 0..before {
+                for row in 0..n_rows {
+                    let from = (row * before + outer) * after;
+                    out.extend_from_slice(&values[from..from + after]);
+                }
+            }
+            *values = out;
+        }
+        match self {
+            Values::Byte(v) => moved(v, n_rows, before, after),
+            Values::UByte(v) => moved(v, n_rows, before, after),
+            Values::Short(v) => moved(v, n_rows, before, after),
+            Values::UShort(v) => moved(v, n_rows, before, after),
+            Values::Int(v) => moved(v, n_rows, before, after),
+            Values::UInt(v) => moved(v, n_rows, before, after),
+            Values::Int64(v) => moved(v, n_rows, before, after),
+            Values::UInt64(v) => moved(v, n_rows, before, after),
+            Values::Float(v) => moved(v, n_rows, before, after),
+            Values::Double(v) => moved(v, n_rows, before, after),
+            Values::Text(v) => moved(v, n_rows, before, after),
+        }
     }
 
     fn held_bytes(&self) -> usize {
