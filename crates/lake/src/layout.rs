@@ -7,15 +7,20 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::{
-    DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit as ArrowTimeUnit,
+    DataType, Date32Type, Field, FieldRef, Int64Type, Schema, SchemaRef, TimeUnit as ArrowTimeUnit,
     TimestampMicrosecondType,
 };
+use indexmap::IndexMap;
 use lakegate_domain::Code;
-use lakegate_domain::model::{Column, Evolve, Kind, Level, PartitionBy, Range, Thresholds, TimeUnit};
+use lakegate_domain::model::{
+    Column, Evolve, Flags, Kind, Level, PartitionBy, Range, Thresholds, TimeUnit, qc_name,
+};
 use lakegate_format::conform::{Plan, RESCUED, Target, data_type};
 use lakegate_format::netcdf::stated::Stated;
 
-use crate::{Error, Result};
+use serde_json::json;
+
+use crate::{Error, Result, quality};
 
 /// The landed file that a row came from.
 pub const FILE_ID: &str = "_file_id";
@@ -34,6 +39,12 @@ const INFERRED: &str = "lakegate.inferred";
 const PARTITION: &str = "lakegate.partition";
 /// Column metadata: the text is JSON.
 const JSON: &str = "lakegate.json";
+/// Column metadata: it holds the flags of this column.
+const FLAGS_OF: &str = "lakegate.flags_of";
+/// Column metadata of flags, in the words of the CF conventions, as JSON lists.
+const FLAG_MASKS: &str = "flag_masks";
+const FLAG_MEANINGS: &str = "flag_meanings";
+const FLAG_ASSESSMENTS: &str = "flag_assessments";
 /// Column metadata that every engine shows as the column's comment.
 const COMMENT: &str = "comment";
 
@@ -114,6 +125,69 @@ pub fn schema(plan: &Plan, partition_by: &[PartitionBy], extras: Extras) -> Resu
         fields.push(commented(Field::new(RESCUED, DataType::Utf8, true), "values without a place, as JSON"));
     }
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The schema with a column of flags behind each column that has some.
+pub fn with_flags(schema: &SchemaRef, flags: &IndexMap<String, Flags>) -> SchemaRef {
+    if flags.is_empty() {
+        return schema.clone();
+    }
+    let of = |field: &FieldRef| {
+        let flags = flags.get(field.name())?;
+        let data_type = quality::flags_type(field.data_type());
+        let name = field.metadata().get("long_name").unwrap_or(field.name());
+        let mut metadata = HashMap::from([
+            (COMMENT.to_string(), explained(field.name(), flags)),
+            ("standard_name".to_string(), "quality_flag".to_string()),
+            ("long_name".to_string(), format!("Quality check results on field: {name}")),
+            (FLAGS_OF.to_string(), field.name().clone()),
+        ]);
+        let assessments: Vec<&str> = flags.assessments.iter().map(|a| a.word()).collect();
+        metadata.insert(FLAG_MASKS.into(), json!(flags.masks).to_string());
+        metadata.insert(FLAG_MEANINGS.into(), json!(flags.meanings).to_string());
+        metadata.insert(FLAG_ASSESSMENTS.into(), json!(assessments).to_string());
+        Some(Arc::new(Field::new(qc_name(field.name()), data_type, true).with_metadata(metadata)))
+    };
+    let fields = schema.fields().iter().flat_map(|f| [Some(f.clone()), of(f)]).flatten();
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Flags for people: `flags of sst: 1 = Value is missing (bad)`.
+fn explained(column: &str, flags: &Flags) -> String {
+    let bits = flags.masks.iter().zip(&flags.meanings).zip(&flags.assessments);
+    let said: Vec<String> = bits.map(|((mask, m), a)| format!("{mask} = {m} ({})", a.word())).collect();
+    format!("flags of {column}: {}", said.join("; "))
+}
+
+/// A stored column, with what its flags mean in `wanted` where it holds flags.
+pub fn with_flags_of(stored: &FieldRef, wanted: &Schema) -> FieldRef {
+    let Ok(field) = wanted.field_with_name(stored.name()) else { return stored.clone() };
+    if !field.metadata().contains_key(FLAGS_OF) {
+        return stored.clone();
+    }
+    let mut metadata = stored.metadata().clone();
+    metadata.extend(field.metadata().iter().map(|(k, v)| (k.clone(), v.clone())));
+    if metadata == *stored.metadata() {
+        return stored.clone();
+    }
+    Arc::new(stored.as_ref().clone().with_metadata(metadata))
+}
+
+/// A column of flags that the stored table has with another type, as a sentence:
+/// it came from files before.
+pub fn changed_flags(stored: &Schema, flags: &IndexMap<String, Flags>) -> Option<String> {
+    flags.keys().find_map(|column| {
+        let wanted = quality::flags_type(stored.field_with_name(column).ok()?.data_type());
+        let name = qc_name(column);
+        let found = stored.field_with_name(&name).ok()?.data_type();
+        (!found.equals_datatype(&wanted)).then(|| {
+            format!(
+                "`{name}` is to hold the flags of `{column}`, as {}, and the table has {}",
+                type_name(&wanted, None),
+                type_name(found, None)
+            )
+        })
+    })
 }
 
 /// The column that a partition is made from.

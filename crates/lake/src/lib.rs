@@ -14,6 +14,7 @@ pub mod layout;
 pub mod log;
 pub mod output;
 pub mod owners;
+pub mod quality;
 pub mod session;
 pub mod sink;
 pub mod transform;

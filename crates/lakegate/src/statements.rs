@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use lakegate_domain::config::{self, Diagnostic, Diagnostics, SourceText};
-use lakegate_domain::model::{Check, Column, Dataset, Evolve, Format, Kind, Lake, PartitionBy, Table};
+use lakegate_domain::model::{
+    Check, Column, Dataset, Evolve, Format, Kind, Lake, PartitionBy, QualityCheck, Table,
+};
 use lakegate_format::conform::{Plan, Target};
 use lakegate_lake::transform::{Others, look};
 use lakegate_lake::{expect, layout};
@@ -53,6 +55,14 @@ pub fn look_at(lake: &Lake, runtime: &Handle) -> Found {
                     let help =
                         "write a condition over the columns of one row, which is true where the row is good";
                     wrong("sql", sql, format!("expectation `{}`: {why}", expectation.name), help);
+                }
+            }
+            for check in &table.quality {
+                if let QualityCheck::Sql(sql) = &check.check
+                    && let Err(why) = expect::look(sql, &known, is_whole)
+                {
+                    let help = "write a condition over the columns of one row, which is true where the values are good";
+                    wrong("sql", sql, format!("quality check `{}`: {why}", check.name), help);
                 }
             }
             let comes = |column: &str| match &yields {

@@ -43,6 +43,27 @@ pub struct Parked {
     pub failure: Failure,
 }
 
+/// How columns of several files fared with one quality check.
+#[derive(Clone, Debug, Default)]
+pub struct FailedCheck {
+    /// Values of the files in which some failed.
+    pub n_checked: u64,
+    pub n_failed: u64,
+    /// The first that failed in the first of the files: its row, its first
+    /// coordinate and what it is.
+    pub first: (u64, Option<String>, String),
+}
+
+impl FailedCheck {
+    fn add(&mut self, o: FailedCheck) {
+        if self.n_failed == 0 {
+            self.first = o.first;
+        }
+        self.n_checked += o.n_checked;
+        self.n_failed += o.n_failed;
+    }
+}
+
 /// What working came to.
 #[derive(Clone, Debug, Default)]
 pub struct Worked {
@@ -52,6 +73,8 @@ pub struct Worked {
     pub n_dropped: u64,
     pub parked: Vec<Parked>,
     pub rows_by_table: BTreeMap<String, u64>,
+    /// Quality checks that values failed, by table and name.
+    pub quality: BTreeMap<(String, String), FailedCheck>,
     /// When the earliest retry is due.
     pub retry_in: Option<Duration>,
     /// The newest failure that made a job wait.
@@ -68,6 +91,9 @@ impl Worked {
         for (t, n) in o.rows_by_table {
             *self.rows_by_table.entry(t).or_default() += n;
         }
+        for (check, o) in o.quality {
+            self.quality.entry(check).or_default().add(o);
+        }
         self.retry_in = o.retry_in;
         self.setback = o.setback.or(self.setback.take());
     }
@@ -78,6 +104,14 @@ impl Worked {
         for t in done.outcomes.iter().flat_map(|o| &o.tables) {
             self.n_quarantined += t.n_quarantined;
             self.n_dropped += t.n_dropped + t.n_duplicate;
+        }
+        for r in done.outcomes.iter().flat_map(|o| &o.expectations) {
+            // Expectations name rows and no values.
+            if let (Some(&row), Some(value)) = (r.first_rows.first(), r.first_values.first()) {
+                let first = (row, r.first_times.first().cloned(), value.clone());
+                let failed = FailedCheck { n_checked: r.n_checked, n_failed: r.n_failed, first };
+                self.quality.entry((r.table.to_string(), r.name.clone())).or_default().add(failed);
+            }
         }
         for (t, n) in ingest::rows_by_table(&done.outcomes) {
             *self.rows_by_table.entry(t).or_default() += n;

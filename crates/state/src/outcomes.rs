@@ -47,7 +47,7 @@ pub struct TableRows {
     pub n_duplicate: u64,
 }
 
-/// What one expectation said of one file.
+/// What one expectation, or one quality check of a column, said of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectationResult {
     pub table: TableName,
@@ -57,6 +57,12 @@ pub struct ExpectationResult {
     pub n_failed: u64,
     /// Numbers, in the file, of the first rows that failed.
     pub first_rows: Vec<u64>,
+    /// By value of `first_rows`, the row's first coordinate and the value that
+    /// failed, of a quality check; empty of an expectation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_times: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_values: Vec<String>,
     /// One failing value, for people.
     pub sample: Option<String>,
 }

@@ -219,6 +219,12 @@ pub struct Flags {
 }
 
 impl Table {
+    /// The flags of all columns that have some.
+    pub fn flags(&self) -> IndexMap<String, Flags> {
+        let columns = self.columns.iter().map(|c| &c.name);
+        columns.filter_map(|c| Some((c.clone(), self.flags_of(c)?))).collect()
+    }
+
     /// The flags of a column; `None` where nothing flags it, and the table has
     /// no [`qc_name`] of it.
     pub fn flags_of(&self, column: &str) -> Option<Flags> {

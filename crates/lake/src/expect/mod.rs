@@ -20,8 +20,8 @@
 //! This module reads values and moves rows; it writes no tables.
 
 mod file;
-mod rule;
-mod shown;
+pub(crate) mod rule;
+pub(crate) mod shown;
 mod values;
 
 #[cfg(test)]

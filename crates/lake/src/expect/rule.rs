@@ -58,7 +58,7 @@ pub(super) enum Test {
 
 /// A boolean expression over some of the table's columns.
 #[derive(Debug)]
-pub(super) struct Predicate {
+pub(crate) struct Predicate {
     expr: Arc<dyn PhysicalExpr>,
     /// Only the columns it reads: it is evaluated on a batch of these.
     schema: SchemaRef,
@@ -338,7 +338,7 @@ fn of_one_row(sql: &str, expr: &Expr) -> Result<(), String> {
 }
 
 /// Compiles a predicate and says which columns it reads.
-fn predicate(
+pub(crate) fn predicate(
     sql: &str,
     schema: &SchemaRef,
     state: &mut SessionState,
@@ -372,7 +372,7 @@ fn predicate(
 impl Predicate {
     /// Evaluates it on `columns`, those it reads. A row fails to evaluate only
     /// if it does so by itself; the error names the row by its index.
-    pub(super) fn holds(
+    pub(crate) fn holds(
         &self,
         columns: Vec<ArrayRef>,
         n_rows: usize,
@@ -431,7 +431,7 @@ pub(super) fn matches(regex: &Regex, array: &ArrayRef) -> Result<BooleanArray, A
 
 /// The rows that fail: those where it is false and, by `null_fails`, those
 /// where it is NULL.
-pub(super) fn failing(holds: &BooleanArray, null_fails: bool) -> BooleanBuffer {
+pub(crate) fn failing(holds: &BooleanArray, null_fails: bool) -> BooleanBuffer {
     let no = !holds.values();
     match holds.nulls() {
         None => no,

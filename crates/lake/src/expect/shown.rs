@@ -16,7 +16,7 @@ pub(super) fn assignment(column: &str, array: &ArrayRef, row: usize) -> String {
 }
 
 /// One value for people.
-pub(super) fn value(array: &ArrayRef, row: usize) -> String {
+pub(crate) fn value(array: &ArrayRef, row: usize) -> String {
     if array.is_null(row) {
         return "NULL".into();
     }
@@ -31,7 +31,7 @@ pub(super) fn value(array: &ArrayRef, row: usize) -> String {
 /// One value as JSON text, in the form in which `_rescued` keeps what was
 /// never a value of the table: numbers that every JSON reader holds exactly as
 /// numbers, nested values as such, everything else as a string.
-pub(super) fn json(array: &ArrayRef, row: usize) -> String {
+pub(crate) fn json(array: &ArrayRef, row: usize) -> String {
     if array.is_null(row) {
         return "null".into();
     }

@@ -40,7 +40,6 @@ struct Source<'a> {
     stated: Stated,
     declared: Option<&'a Column>,
     export: Option<&'a export::Variable>,
-    arrays: Vec<ArrayRef>,
     /// Lengths of its lists, from the outermost; `None` where all are missing.
     lengths: Vec<Option<u64>>,
     is_constant: bool,
@@ -135,7 +134,6 @@ fn sources<'a>(
             export,
             lengths: lengths(field.data_type(), &arrays),
             is_constant: is_constant(&arrays),
-            arrays,
         });
     }
     Ok(found)

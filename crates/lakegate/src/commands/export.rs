@@ -93,8 +93,8 @@ fn tell(shell: &Shell, ctx: &Context, done: &Exported, folder: &std::path::Path)
     }
     print_list(shell, &list)?;
     for Failure { code, message } in &done.failures {
-        let text = render::visible_lines(&format!("{code}: {message}"));
-        eprintln!("error: {text}\n  help: {}", code.hint());
+        let text = format!("{code}: {message}");
+        eprintln!("error: {}\n  help: {}", render::visible_lines(&text), code.hint());
     }
     Ok(exit)
 }

@@ -293,6 +293,10 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
                     if let Some((_, names)) = columns.iter().find(|(n, _)| n == table) {
                         shell.say(format!("       {}", names.join(", ")))?;
                     }
+                    for f in t.quality.iter().filter(|f| f.n_failed > 0) {
+                        let sample = f.sample.as_deref().unwrap_or_default();
+                        shell.say(format!("       {f}; {sample}"))?;
+                    }
                     for f in t.findings.iter().filter(|f| f.n_failed > 0) {
                         let sample = f.sample.as_deref().unwrap_or_default();
                         shell.say(format!(

@@ -17,7 +17,7 @@ use crate::exports::{self, Exported};
 use crate::intake::Round;
 use crate::reload::{News, Said, Watch};
 use crate::render::{self, Progress};
-use crate::worker::{Parked, Worked};
+use crate::worker::{FailedCheck, Parked, Worked};
 
 /// Shows progress while a run goes on.
 pub struct Shown {
@@ -94,7 +94,8 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
                 "duplicates": round.n_duplicates, "touched": round.n_touched, "ignored": round.n_ignored,
                 "waiting": round.n_waiting },
             "rows": { "committed": worked.n_rows, "quarantined": worked.n_quarantined, "dropped": worked.n_dropped },
-            "failed_polls": report.n_failed_polls, "tables": worked.rows_by_table, "parked": parked, "strays": strays, "warnings": round.warnings,
+            "failed_polls": report.n_failed_polls, "tables": worked.rows_by_table, "quality": quality_json(worked),
+            "parked": parked, "strays": strays, "warnings": round.warnings,
             "retry_in_ms": worked.retry_in.map(|d| d.as_millis() as u64),
             "setback": worked.setback, "failures": failures, "upkeep": upkeep, "exports": exported, "interrupted": report.interrupted,
             "elapsed_ms": report.elapsed.as_millis() as u64,
@@ -126,11 +127,12 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
     }
     if worked.n_quarantined > 0 || worked.n_dropped > 0 {
         shell.say(format!(
-            "{} quarantined, {} dropped by expectations",
+            "{} quarantined, {} dropped by expectations and checks",
             render::counted(worked.n_quarantined, "row"),
             render::count(worked.n_dropped)
         ))?;
     }
+    print_quality(shell, worked)?;
     say_exports(shell, ctx, exported)?;
     if !worked.parked.is_empty() {
         let mut list = shell.list(&["parked", "dataset", "file", "code", "reason"]);
@@ -187,6 +189,46 @@ fn say_exports(shell: &Shell, ctx: &Context, done: &Exported) -> Result<()> {
             "… and {n} more: lakegate sql 'select * from system.exports where error is not null'"
         )),
     }
+}
+
+/// Quality checks that are shown; more are counted.
+const CHECKS_SHOWN: usize = 20;
+
+/// Says which values failed quality checks, the worst first.
+fn print_quality(shell: &Shell, worked: &Worked) -> Result<()> {
+    let mut failed: Vec<_> = worked.quality.iter().collect();
+    let share = |c: &FailedCheck| c.n_failed as f64 / c.n_checked.max(1) as f64;
+    failed.sort_by(|(_, a), (_, b)| share(b).total_cmp(&share(a)));
+    let mut list = shell.list(&["quality check", "table", ">failed", ">of", ">share", "first"]);
+    for ((table, name), check) in failed.iter().take(CHECKS_SHOWN) {
+        let (row, time, value) = &check.first;
+        let at = time.as_ref().map_or(String::new(), |t| format!(" ({t})"));
+        list.row([
+            name.clone(),
+            table.clone(),
+            render::count(check.n_failed),
+            render::count(check.n_checked),
+            format!("{:.2} %", share(check) * 100.0),
+            format!("row {row}{at}: {value}"),
+        ]);
+    }
+    print_list(shell, &list)?;
+    if failed.len() > CHECKS_SHOWN {
+        let more = failed.len() - CHECKS_SHOWN;
+        shell.say(format!(
+            "… and {more} more: lakegate sql 'select * from system.expectations where n_failed > 0'"
+        ))?;
+    }
+    Ok(())
+}
+
+fn quality_json(worked: &Worked) -> Vec<Value> {
+    let of = |((table, name), check): (&(String, String), &FailedCheck)| {
+        let (row, time, value) = &check.first;
+        json!({ "table": table, "name": name, "n_checked": check.n_checked, "n_failed": check.n_failed,
+            "first_row": row, "first_time": time, "first_value": value })
+    };
+    worked.quality.iter().map(of).collect()
 }
 
 pub fn print_list(shell: &Shell, list: &render::List) -> Result<()> {

@@ -1,5 +1,5 @@
 //! The straight line from a file's rows to what its tables get: transform,
-//! conform, expect, and the columns that every row carries. What a file's rows
+//! conform, quality, expect, and the columns that every row carries. What a file's rows
 //! become depends on nothing but the file and the configuration.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 
 use super::outcome::{FileOut, TableOut};
 use super::parse::{Parsed, Rows};
+use super::quality::{self, Originals, Slice, Waiting};
 use super::tables::{TableView, View};
 
 /// The facts of a landed file that its rows may carry.
@@ -75,6 +76,8 @@ pub struct FileFold<'a> {
     runtime: Handle,
     limits: TransformLimits,
     stop: &'a AtomicBool,
+    /// Whether no other file is folded at the same time.
+    is_alone: bool,
     tables: BTreeMap<String, TableFold>,
 }
 
@@ -84,6 +87,8 @@ struct TableFold {
     transforms: HashMap<SchemaRef, Arc<Transform>>,
     /// Input of a transform that looks at the whole file.
     held: Option<Held>,
+    /// Rows for quality checks, which look at the whole file too.
+    waiting: Option<Waiting>,
     /// Rows that a row-wise transform sees at a time.
     slice_rows: usize,
 }
@@ -98,7 +103,14 @@ impl<'a> FileFold<'a> {
         limits: TransformLimits,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, tables: BTreeMap::new() }
+        let tables = BTreeMap::new();
+        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, is_alone: true, tables }
+    }
+
+    /// Other files are folded at the same time: one that is too large for its
+    /// share of the memory is to be tried alone.
+    pub fn beside_others(self) -> Self {
+        Self { is_alone: false, ..self }
     }
 
     /// Sees the tables as they have grown.
@@ -134,6 +146,7 @@ impl<'a> FileFold<'a> {
             out: TableOut::default(),
             transforms: HashMap::new(),
             held: None,
+            waiting: None,
             slice_rows: SLICE_ROWS.0,
         });
         let first_row = fold.out.counts.n_read + 1;
@@ -145,7 +158,7 @@ impl<'a> FileFold<'a> {
                 None => conform_rows(&table.plan, &parsed.rows, first_row)?,
             };
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
-            return put(self.checked(&parsed.table, &table, conformed, rows, &parsed.rows)?);
+            return put(self.conformed(&parsed.table, &table, conformed, rows, parsed.rows)?);
         };
         let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
@@ -181,11 +194,52 @@ impl<'a> FileFold<'a> {
     }
 
     /// Conforms and checks the output of a transform, which carries `_row`.
-    fn typed(&mut self, name: &str, table: &TableView, output: RecordBatch) -> Result<Ready, Failure> {
+    fn typed(&mut self, name: &str, table: &TableView, output: RecordBatch) -> Result<Ready, Halt> {
         let (data, rows) = take_rows(output)?;
         let first = rows.values().first().copied().unwrap_or(1) as u64;
-        let conformed = conform::conform_typed(&table.plan, &data, first)?;
-        self.checked(name, table, conformed, rows, &Rows::Typed(data))
+        let conformed = conform::conform_typed(&table.plan, &data, first).map_err(Failure::from)?;
+        self.conformed(name, table, conformed, rows, Rows::Typed(data))
+    }
+
+    /// Hands rows on, or keeps them where quality checks are to see the whole file.
+    fn conformed(
+        &mut self,
+        name: &str,
+        table: &TableView,
+        conformed: Conformed,
+        rows: Int64Array,
+        original: Rows,
+    ) -> Result<Ready, Halt> {
+        if table.quality.is_empty() {
+            return Ok(self.checked(name, table, conformed, rows, &Original::Batch(&original))?);
+        }
+        let fold = self.tables.get_mut(name).expect("made by add");
+        fold.waiting.get_or_insert_default().push(table, conformed, rows, original);
+        let held: usize = self.tables.values().flat_map(|t| &t.waiting).map(Waiting::size_bytes).sum();
+        if held <= self.limits.memory_bytes {
+            return Ok(Ready { table: name.into(), rows: None, quarantined: None });
+        }
+        match &self.tables[name].waiting {
+            Some(waiting) if self.is_alone => {
+                Err(of_table(name, waiting.too_large(self.limits.memory_bytes)).into())
+            }
+            _ => Err(Halt::TooLarge),
+        }
+    }
+
+    /// Runs a table's quality checks over the rows that wait for them.
+    fn judged(&mut self, name: &str, waiting: Waiting, put: &mut Put<'_>) -> Result<(), Halt> {
+        let table = self.table(name)?;
+        let (mut judged, originals) = waiting.judge(&table.quality).map_err(|f| of_table(name, f))?;
+        let out = &mut self.tables.get_mut(name).expect("its own key").out;
+        out.counts.n_in += judged.n_dropped;
+        out.counts.n_dropped += judged.n_dropped;
+        out.quality = std::mem::take(&mut judged.findings);
+        for Slice { conformed, numbers, first } in quality::slices(&mut judged) {
+            let original = Original::File(&originals, first);
+            put(self.checked(name, &table, conformed, numbers, &original)?)?;
+        }
+        Ok(())
     }
 
     fn checked(
@@ -194,7 +248,7 @@ impl<'a> FileFold<'a> {
         table: &TableView,
         conformed: Conformed,
         rows: Int64Array,
-        original: &Rows,
+        original: &Original<'_>,
     ) -> Result<Ready, Failure> {
         let fold = self.tables.get_mut(name).expect("made by add");
         let n_in = conformed.batch.num_rows();
@@ -264,23 +318,39 @@ impl<'a> FileFold<'a> {
         ))
     }
 
-    /// Runs the transforms that look at the whole file; `put` takes what they
-    /// yield, batch by batch.
+    /// Runs the transforms and the quality checks that look at the whole file;
+    /// `put` takes what they yield, batch by batch.
     pub fn rest(&mut self, put: &mut Put<'_>) -> Result<(), Halt> {
         let names: Vec<String> = self.tables.keys().cloned().collect();
         for name in names {
             let table = self.table(&name)?;
             let fold = self.tables.get_mut(&name).expect("its own key");
-            let Some(held) = fold.held.take() else { continue };
-            // Batches of one file may know different columns: all of them count.
-            let input = merge_schemas(held.schemas().iter().map(|s| s.as_ref().clone()))?;
-            let sql = table.config.transform.as_deref().unwrap_or_default();
-            let mut output = self
-                .runtime
-                .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
-            while let Some(batch) = self.next_of(&mut output)? {
-                put(self.typed(&name, &table, batch)?)?;
+            if let Some(held) = fold.held.take() {
+                self.transformed(&name, &table, held, put)?;
             }
+            if let Some(waiting) = self.tables.get_mut(&name).and_then(|t| t.waiting.take()) {
+                self.judged(&name, waiting, put)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a transform over the rows that it held.
+    fn transformed(
+        &mut self,
+        name: &str,
+        table: &TableView,
+        held: Held,
+        put: &mut Put<'_>,
+    ) -> Result<(), Halt> {
+        // Batches of one file may know different columns: all of them count.
+        let input = merge_schemas(held.schemas().iter().map(|s| s.as_ref().clone()))?;
+        let sql = table.config.transform.as_deref().unwrap_or_default();
+        let mut output = self
+            .runtime
+            .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
+        while let Some(batch) = self.next_of(&mut output)? {
+            put(self.typed(name, table, batch)?)?;
         }
         Ok(())
     }
@@ -310,7 +380,7 @@ impl<'a> FileFold<'a> {
             let TableFold { check, out: mut table, .. } = fold;
             let (findings, rejected) = check.finish();
             if let Some(failure) = rejected {
-                return Err(Failure { message: format!("table {name}: {}", failure.message), ..failure });
+                return Err(of_table(&name, failure));
             }
             table.findings = findings;
             if !table.counts.is_conserved() {
@@ -320,6 +390,30 @@ impl<'a> FileFold<'a> {
         }
         Ok(out)
     }
+}
+
+/// Where the rows as they came are to be found.
+pub enum Original<'a> {
+    Batch(&'a Rows),
+    /// The whole file's, and which of its rows is the first one here.
+    File(&'a Originals, usize),
+}
+
+impl Original<'_> {
+    /// Rows as JSON text.
+    pub fn texts(&self, rows: &[usize]) -> Result<Vec<String>, Failure> {
+        match self {
+            Original::Batch(Rows::Text(t)) => {
+                Ok(rows.iter().map(|r| conform::original_text(t, *r)).collect())
+            }
+            Original::Batch(Rows::Typed(b)) => json_rows(b, rows),
+            Original::File(all, first) => rows.iter().map(|row| all.text(first + row)).collect(),
+        }
+    }
+}
+
+fn of_table(name: &str, failure: Failure) -> Failure {
+    Failure { message: format!("table {name}: {}", failure.message), ..failure }
 }
 
 /// What the rows of a batch take, without what else is in their buffers.
@@ -511,13 +605,10 @@ fn quarantine_rows(
     loaded_at_us: i64,
     quarantined: &[(usize, String, String)],
     rows: &Int64Array,
-    original: &Rows,
+    original: &Original<'_>,
 ) -> Result<RecordBatch, Failure> {
     let n = quarantined.len();
-    let originals: Vec<String> = match original {
-        Rows::Text(t) => quarantined.iter().map(|(r, ..)| conform::original_text(t, *r)).collect(),
-        Rows::Typed(b) => json_rows(b, quarantined)?,
-    };
+    let originals = original.texts(&quarantined.iter().map(|(row, ..)| *row).collect::<Vec<_>>())?;
     RecordBatch::try_new(
         quarantine_schema(),
         vec![
@@ -533,8 +624,8 @@ fn quarantine_rows(
     .map_err(bug)
 }
 
-fn json_rows(batch: &RecordBatch, quarantined: &[(usize, String, String)]) -> Result<Vec<String>, Failure> {
-    let indices = UInt32Array::from_iter_values(quarantined.iter().map(|(row, ..)| *row as u32));
+fn json_rows(batch: &RecordBatch, rows: &[usize]) -> Result<Vec<String>, Failure> {
+    let indices = UInt32Array::from_iter_values(rows.iter().map(|row| *row as u32));
     let rows = arrow::compute::take_record_batch(batch, &indices).map_err(bug)?;
     let texts = json_text(&(Arc::new(StructArray::from(rows)) as ArrayRef)).map_err(Failure::from)?;
     Ok(texts.as_string::<i32>().iter().map(|t| t.unwrap_or("{}").to_string()).collect())

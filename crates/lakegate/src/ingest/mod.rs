@@ -1,7 +1,7 @@
 //! One claim of a lane to committed rows: the life of a file from `claim` to
 //! `finish`, in the order that makes it exactly once.
 //!
-//! 1. read, transform, conform, expect (`prepare`)
+//! 1. read, transform, conform, quality, expect (`prepare`)
 //! 2. leave out rows that came before (`dedupe`); a large file's are left out
 //!    while it is read
 //! 3. park the files that failed, so that no token ever passes over a file that
@@ -17,6 +17,7 @@ pub mod fold;
 pub mod outcome;
 pub mod parse;
 pub mod prepare;
+pub mod quality;
 pub mod sinks;
 pub mod tables;
 
@@ -28,9 +29,10 @@ use arrow::datatypes::SchemaRef;
 use lakegate_domain::failure::{Verdict, verdict};
 use lakegate_domain::model::Dataset;
 use lakegate_domain::token::is_committed;
-use lakegate_domain::{Code, Failure, FileId, LaneName, Seq};
+use lakegate_domain::{Code, Failure, FileId, LaneName, Seq, TableName};
+use lakegate_lake::expect::Finding;
 use lakegate_lake::files::without_rows_of;
-use lakegate_lake::layout::FILE_ID;
+use lakegate_lake::layout::{self, FILE_ID};
 use lakegate_lake::log::{AddFile, Commit, TableLog, table_folder};
 use lakegate_lake::sink::{Sink, SinkOptions};
 use lakegate_state::{CommitRecord, ExpectationResult, Job, Millis, Outcome, TableRows};
@@ -402,19 +404,29 @@ pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
                 .tables
                 .iter()
                 .flat_map(|(table, t)| {
-                    t.findings.iter().map(move |f| ExpectationResult {
-                        table: dataset.name.table(table),
-                        name: f.name.clone(),
-                        on_fail: format!("{:?}", f.on_fail).to_lowercase(),
-                        n_checked: f.n_checked,
-                        n_failed: f.n_failed,
-                        first_rows: f.first_rows.clone(),
-                        sample: f.sample.clone(),
-                    })
+                    let table = dataset.name.table(table);
+                    quality::results(&table, &t.quality).chain(expectation_results(table, &t.findings))
                 })
                 .collect(),
         })
         .collect()
+}
+
+fn expectation_results(
+    table: TableName,
+    findings: &[Finding],
+) -> impl Iterator<Item = ExpectationResult> + '_ {
+    findings.iter().map(move |f| ExpectationResult {
+        table: table.clone(),
+        name: f.name.clone(),
+        on_fail: format!("{:?}", f.on_fail).to_lowercase(),
+        n_checked: f.n_checked,
+        n_failed: f.n_failed,
+        first_rows: f.first_rows.clone(),
+        first_times: Vec::new(),
+        first_values: Vec::new(),
+        sample: f.sample.clone(),
+    })
 }
 
 /// Rows and files for one table, waiting for its commit.
@@ -562,15 +574,18 @@ fn commit_table(
 }
 
 /// The schema to put into the commit, where the stored one lacks a column.
-/// Stored columns keep their order; new ones come last.
+/// Stored columns keep their order; new ones come last. Columns of flags say what
+/// their bits mean now.
 pub fn grown_schema(log: &TableLog, wanted: &SchemaRef) -> Option<SchemaRef> {
     let stored = log.schema()?;
     let new: Vec<_> =
         wanted.fields().iter().filter(|f| stored.index_of(f.name()).is_err()).cloned().collect();
-    if new.is_empty() {
+    // What flags mean is told anew where checks have changed: rows come with them now.
+    let retold: Vec<_> = stored.fields().iter().map(|f| layout::with_flags_of(f, wanted)).collect();
+    if new.is_empty() && retold.iter().zip(stored.fields()).all(|(a, b)| Arc::ptr_eq(a, b)) {
         return None;
     }
-    let fields: Vec<_> = stored.fields().iter().cloned().chain(new).collect();
+    let fields: Vec<_> = retold.into_iter().chain(new).collect();
     Some(Arc::new(arrow::datatypes::Schema::new(fields)))
 }
 

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use lakegate_domain::model::Publish;
 use lakegate_format::stats::ColumnStats;
 use lakegate_lake::expect::Finding;
+use lakegate_lake::quality;
 
 /// Rows of one file for one table, and what was counted on the way.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct TableOut {
     pub quarantined: Vec<RecordBatch>,
     pub counts: Counts,
     pub findings: Vec<Finding>,
+    /// Of the quality checks, in their order.
+    pub quality: Vec<quality::Finding>,
     pub stats: BTreeMap<String, ColumnStats>,
 }
 
@@ -29,7 +32,7 @@ pub struct Counts {
     pub n_in: u64,
     pub n_committed: u64,
     pub n_quarantined: u64,
-    /// Dropped by an expectation.
+    /// Dropped by an expectation, or because a coordinate failed a quality check.
     pub n_dropped: u64,
     /// Dropped because the same key came before.
     pub n_duplicate: u64,

@@ -1,4 +1,4 @@
-//! Files to rows that are ready to be committed: steps 1 to 5 of a file's life.
+//! Files to rows that are ready to be committed: the first steps of a file's life.
 //!
 //! Small files are read whole, many at a time, one per thread. A large file is
 //! read alone, in chunks that are parsed on all threads and folded in order, so
@@ -75,7 +75,16 @@ impl Env<'_> {
             spill_dir: self.spill.to_path_buf(),
         };
         let facts = self.facts(job);
-        FileFold::new(self.dataset, view, facts, self.loaded_at_us, self.runtime.clone(), limits, self.stop)
+        let fold = FileFold::new(
+            self.dataset,
+            view,
+            facts,
+            self.loaded_at_us,
+            self.runtime.clone(),
+            limits,
+            self.stop,
+        );
+        if n_at_once > 1 { fold.beside_others() } else { fold }
     }
 
     fn empty(&self, what: &str) -> Failure {

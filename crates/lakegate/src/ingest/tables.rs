@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table};
+use lakegate_domain::model::{
+    Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table, qc_name,
+};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
@@ -16,11 +18,13 @@ use lakegate_lake::expect::Checks;
 use lakegate_lake::files::widen;
 use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
+use lakegate_lake::quality::Stage;
 use lakegate_lake::sink::SinkOptions;
 
 use super::dedupe::Dedupers;
 use super::fold::compile_transform;
 use super::parse::{Parsed, Rows};
+use super::quality;
 use lakegate_format::text::Notation;
 
 /// Rows per chunk that inference looks at.
@@ -38,6 +42,7 @@ pub struct TableState {
     /// As the table is laid out; only a replay brings today's configuration.
     pub partition_by: Vec<PartitionBy>,
     pub extras: Extras,
+    pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// Whether the plan differs from the stored schema.
     pub grown: bool,
@@ -82,6 +87,7 @@ pub struct TableView {
     pub config: Table,
     pub plan: Plan,
     pub partition_by: Vec<PartitionBy>,
+    pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
@@ -238,8 +244,11 @@ impl Tables {
         let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
-        let changed_type = stored.as_ref().and_then(|s| layout::changed_type(s, &config.columns));
-        let plan = match &stored {
+        let flags = config.flags();
+        let changed_type = stored.as_ref().and_then(|s| {
+            layout::changed_type(s, &config.columns).or_else(|| layout::changed_flags(s, &flags))
+        });
+        let mut plan = match &stored {
             Some(stored) => {
                 layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
             }
@@ -254,6 +263,8 @@ impl Tables {
                 nulls,
             },
         };
+        // Flags are made, not read.
+        plan.targets.retain(|t| !flags.keys().any(|column| qc_name(column) == t.spec.name));
         let partition_by = match &stored {
             Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
             None => config.partition_by.clone(),
@@ -266,12 +277,13 @@ impl Tables {
         };
         let grown = match &stored {
             Some(s) => {
-                let wanted = layout::schema(&plan, &partition_by, extras)?;
+                let wanted = layout::with_flags(&layout::schema(&plan, &partition_by, extras)?, &flags);
                 wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
             }
             None => true,
         };
         let mut state = TableState {
+            quality: quality::none(plan.schema())?,
             checks: Arc::new(Checks::compile(&[], &[], plan.schema()).await?),
             config,
             log,
@@ -378,6 +390,7 @@ impl Tables {
         let before = state.plan.targets.len();
         state.add_columns(&parts, output.as_ref(), fresh);
         conform::check_names(&state.plan).map_err(Failure::from)?;
+        quality::check_names(&state.plan, &state.config)?;
         // A partition column that no file has, or a type that has no place in a
         // table, is this file's failure, here, and not the commit's.
         let schema = state.schema()?;
@@ -416,6 +429,7 @@ impl Tables {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
                             partition_by: s.partition_by.clone(),
+                            quality: s.quality.clone(),
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
                             stay_int: s.stay_int.clone(),
@@ -471,7 +485,8 @@ fn stated_of(stated: &HashMap<String, Stated>, spec: &Column) -> Stated {
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
-        Ok(layout::schema(&self.plan, &self.partition_by, self.extras)?)
+        let schema = layout::schema(&self.plan, &self.partition_by, self.extras)?;
+        Ok(layout::with_flags(&schema, &self.config.flags()))
     }
 
     /// What to say where the table is laid out otherwise than is declared now.
@@ -499,7 +514,9 @@ impl TableState {
 
     async fn compile_checks(&mut self) -> Result<(), Failure> {
         let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
-        self.checks = Arc::new(Checks::compile(&self.config.expect, &columns, self.plan.schema()).await?);
+        let Table { quality, coordinates, expect, .. } = &self.config;
+        self.quality = Arc::new(Stage::compile(quality, &columns, coordinates, self.plan.schema())?);
+        self.checks = Arc::new(Checks::compile(expect, &columns, self.quality.output().clone()).await?);
         Ok(())
     }
 

@@ -61,7 +61,6 @@ fn exports(lake: &TestLake) -> Vec<String> {
 const BUOY: &str = "
 match: 'buoy\\.(?<site>z\\d+)\\.(?<day>\\d{8})\\.csv'
 sites: { z05: { location: humboldt, latitude: 40.97 }, z06: { location: morro, latitude: 35.71 } }
-evolve: fixed
 columns:
   time: { type: timestamp, standard_name: time, long_name: Time (UTC) }
   pressure: { type: float, unit: hPa, from_unit: Pa, valid_range: [850, 1100], standard_name: air_pressure, long_name: Air pressure, attributes: { height_m: 4, levels: [1, 2.5], words: [a, b] } }
@@ -256,12 +255,14 @@ fn memory_bounds_an_export() {
     );
     let rows: String = (0..300_000).map(|i| format!("2020-12-01T00:00:{:02}Z,{i}\n", i % 60)).collect();
     lake.land("landing/ops/t/a.csv", format!("at,v\n{rows}"));
-    lake.run_with_findings().says("more than 4 MiB of values, a quarter of `memory: 16 MiB`");
+    lake.run_with_findings().says("more than 4.0 MiB of values, a quarter of `memory: 16.0 MiB`");
 }
 
 /// Lists with a coordinate of their own, as netCDF has them, turned or not.
 const PROFILES: &str = r#"
-read: ndjson
+input: { first: float, second: float }
+transform: |
+  select time, make_array(5.0, 10.0, 20.5) as depth, make_array(first, second, null) as speed, station from input
 coordinates: [time, depth]
 columns:
   time: { type: timestamp }
@@ -277,20 +278,17 @@ export:
 "#;
 
 fn profile(hour: u32) -> String {
-    let row = |minute: u32| {
-        let speeds = [f64::from(hour) + 0.25, f64::from(minute) / 8.0];
-        format!(
-            "{{\"time\":\"2020-12-01T{hour:02}:{minute:02}:00Z\",\"depth\":[5,10,20.5],\"speed\":[{},{},null],\"station\":\"a\"}}\n",
-            speeds[0], speeds[1]
-        )
+    let row = |n: u32| {
+        let (minute, second) = (n * 10, f64::from(n) * 1.25);
+        format!("2020-12-01T{hour:02}:{minute:02}:00Z,{hour}.25,{second},a\n")
     };
-    (0..4).map(|n| row(n * 10)).collect()
+    format!("time,first,second,station\n{}", (0..4).map(row).collect::<String>())
 }
 
 #[test]
 fn lists_become_dimensions_and_a_read_file_is_written_as_it_was() {
     let lake = TestLake::with("made", PROFILES);
-    lake.land("landing/ops/made/a.ndjson", profile(3));
+    lake.land("landing/ops/made/a.csv", profile(3));
     lake.run();
     let first = Content::of(&lake, "lake/export/a.nc");
     assert_eq!(first.dimensions, BTreeMap::from([("depth".into(), 3), ("time".into(), 4)]));

@@ -13,6 +13,7 @@ mod lake;
 mod landing;
 mod observatory;
 mod properties;
+mod quality;
 mod reading;
 mod real_data;
 mod reload;

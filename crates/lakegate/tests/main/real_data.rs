@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::lake::{DONE, FINDINGS, TestLake, gz, tar, zip};
 
-fn data() -> Option<PathBuf> {
+pub fn data() -> Option<PathBuf> {
     let found = std::env::var_os("LAKEGATE_TEST_DATA").map(PathBuf::from);
     if found.is_none() {
         println!("skipped: LAKEGATE_TEST_DATA is not set");
@@ -18,7 +18,7 @@ fn data() -> Option<PathBuf> {
     )
 }
 
-fn read(path: &Path) -> Vec<u8> {
+pub fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

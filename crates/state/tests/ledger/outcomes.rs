@@ -24,6 +24,9 @@ fn rich(job: &lakegate_state::Job) -> Outcome {
             n_checked: 5,
             n_failed: 2,
             first_rows: vec![3, 4],
+
+            first_times: Vec::new(),
+            first_values: Vec::new(),
             sample: Some("-1".into()),
         }],
         ..outcome(job)
@@ -52,7 +55,7 @@ async fn finishing_stores_everything_at_once() {
     let system = async |name| ledger.system(name).await;
     assert_eq!(
         system("expectations").await,
-        [json!([1, table_text, "speed_positive", "quarantine", 5, 2, "[3,4]", "-1", 8])
+        [json!([1, table_text, "speed_positive", "quarantine", 5, 2, "[3,4]", "[]", "[]", "-1", 8])
             .as_array()
             .unwrap()
             .clone()]
