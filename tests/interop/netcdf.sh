@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes netCDF files and compares them as netCDF-C, xarray, ncdump and the
-# compliance checker see them. LAKEGATE_NETCDF_VENV names the virtual environment
-# to use; it is made where it is missing.
+# Writes netCDF files, by the library and by an export, and compares them as
+# netCDF-C, xarray, ncdump and the compliance checker see them.
+# LAKEGATE_NETCDF_VENV names the virtual environment to use; it is made where it
+# is missing.
 set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -20,4 +21,4 @@ trap 'rm -rf "$files"' EXIT
 # The same targets as the tests: another choice would build much of it again.
 cargo build --quiet --workspace --all-targets
 "$target/debug/examples/netcdf_sample" "$files"
-"$venv/bin/python" "$here/netcdf.py" "$files"
+"$venv/bin/python" "$here/netcdf.py" "$files" "$target/debug/lakegate"

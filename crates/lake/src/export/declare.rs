@@ -180,11 +180,13 @@ struct Dimensions<'a> {
     names: &'a HashMap<String, String>,
     /// Columns of lists that say where values along their dimension belong.
     along: Vec<String>,
+    /// Columns whose values the landed file's name says.
+    of_file: &'a [String],
 }
 
 impl<'a> Dimensions<'a> {
     fn new(
-        recipe: &Recipe<'_>,
+        recipe: &Recipe<'a>,
         schema: &Schema,
         sources: &[Source<'_>],
         names: &'a HashMap<String, String>,
@@ -203,7 +205,7 @@ impl<'a> Dimensions<'a> {
             s.lengths.len() == 1 && recipe.table.coordinates.iter().skip(1).any(|c| c == s.name)
         };
         let along = sources.iter().filter(is_along).map(|s| s.name.to_string()).collect();
-        Self { rows, known: Vec::new(), names, along }
+        Self { rows, known: Vec::new(), names, along, of_file: recipe.of_file }
     }
 
     /// The dimensions of a column, which are known afterwards.
@@ -283,8 +285,8 @@ impl<'a> Dimensions<'a> {
             let own = self.along_name(source);
             return Ok(if source.is_constant { vec![own] } else { vec![self.rows.clone(), own] });
         }
-        let is_of_file = source.declared.is_none() && source.export.is_some() && source.is_constant;
-        if depth == 0 && is_of_file {
+        let is_of_file = self.of_file.iter().any(|c| c == source.name || c == source_name(source));
+        if depth == 0 && is_of_file && source.is_constant {
             return Ok(Vec::new());
         }
         let mut names = vec![self.rows.clone()];
