@@ -91,6 +91,11 @@ impl Cdf {
         }
     }
 
+    /// A variable's values, in the order in which they are stored.
+    pub fn values(&self, variable: &str) -> &[f64] {
+        &self.variables[variable].values
+    }
+
     /// What of this file is not as in the other, each as `place: what`. A place is
     /// a variable's name, `variable:attribute`, or `:attribute` of the file.
     pub fn differences(&self, golden: &Cdf) -> Vec<String> {
@@ -151,7 +156,9 @@ fn compared<T>(
             None => found.push(format!("{place}: missing")),
         }
     }
-    found.extend(ours.keys().filter(|name| !golden.contains_key(*name)).map(|n| format!("{before}{n}: added")));
+    found.extend(
+        ours.keys().filter(|name| !golden.contains_key(*name)).map(|n| format!("{before}{n}: added")),
+    );
 }
 
 /// A difference that is known, and why it is.

@@ -228,6 +228,11 @@ fn storage(dtype: &str) -> Option<&'static str> {
 fn exported(pipeline: &Pipeline, variable: &Variable) -> Keys {
     let mut keys = Keys::default();
     if variable.name == TIME {
+        // As xarray stores times: whole seconds where they are.
+        if has_whole_seconds(pipeline, variable) {
+            keys.add("type", "int64");
+        }
+        keys.add("attributes", "{ calendar: proleptic_gregorian }");
         return keys;
     }
     if !variable.is_plain() && !variable.dims.is_empty() {
@@ -246,6 +251,20 @@ fn exported(pipeline: &Pipeline, variable: &Variable) -> Keys {
         keys.add("fill", number(fill));
     }
     keys
+}
+
+/// Whether no time can have a fraction of a second, by how times are written.
+fn has_whole_seconds(pipeline: &Pipeline, variable: &Variable) -> bool {
+    let mut converters = variable.inputs.iter().flat_map(|r| &r.converters).peekable();
+    variable.dtype == "datetime64[s]" && pipeline.style == Style::Current
+        || converters.peek().is_some()
+            && converters.all(|c| match c {
+                Converter::Time { format: Some(format), unit: None, .. } => !format.contains("%f"),
+                Converter::Time { unit, .. } => {
+                    unit.as_deref() == Some("s") && !variable.dtype.contains("float")
+                }
+                _ => false,
+            })
 }
 
 /// Spellings of a missing value that pandas was told for one column.
