@@ -17,6 +17,8 @@ use crate::model::{Attribute, Scalar};
 pub struct Export {
     /// Path of a file below the folder of exports.
     pub netcdf: Template,
+    /// The same for plots, one of each variable: an SVG or a PNG by its ending.
+    pub plots: Option<Template>,
     pub per: Per,
     /// Of the file; placeholders in texts are filled in by [`Values::attributes`].
     pub attributes: IndexMap<String, FileAttribute>,
@@ -111,10 +113,15 @@ pub struct Values<'a> {
     pub file: Option<&'a str>,
     /// First and last value of the row coordinate; `None` where no row has one.
     pub span: Option<Span>,
+    /// The variable of a plot.
+    pub column: Option<&'a str>,
 }
 
 /// Placeholders that every export has.
 pub const BUILT_IN: [&str; 4] = ["team", "dataset", "table", "file"];
+
+/// The placeholder that tells a plot's variable.
+pub const COLUMN: &str = "column";
 
 impl Values<'_> {
     /// The file's path below the folder of exports, with `/` between its parts.
@@ -122,7 +129,19 @@ impl Values<'_> {
     /// # Errors
     /// A sentence: a placeholder has no value, or the path would leave the folder.
     pub fn path(&self) -> Result<String, String> {
-        let path = self.export.netcdf.render(&|name| self.value(name, &[]), self.span, true)?;
+        self.path_by(&self.export.netcdf)
+    }
+
+    /// The path of the plot of [`Values::column`]; `None` where none are wanted.
+    ///
+    /// # Errors
+    /// As [`Values::path`].
+    pub fn plot(&self) -> Result<Option<String>, String> {
+        self.export.plots.as_ref().map(|plots| self.path_by(plots)).transpose()
+    }
+
+    fn path_by(&self, template: &Template) -> Result<String, String> {
+        let path = template.render(&|name| self.value(name, &[]), self.span, true)?;
         match template::path_fault(&path) {
             Some(why) => Err(format!("`{path}` {why}")),
             None => Ok(path),
@@ -167,6 +186,7 @@ impl Values<'_> {
             "team" => Ok(self.dataset.team.clone()),
             "dataset" => Ok(self.dataset.dataset.clone()),
             "table" => Ok(self.table.to_string()),
+            COLUMN => self.column.map(str::to_string).ok_or("`{column}` is for `plots`".to_string()),
             "file" => self.file.map(str::to_string).ok_or("`{file}` is for `per: file`".to_string()),
             _ => Err(format!("nothing gives `{{{name}}}` a value for this file")),
         }
@@ -181,7 +201,7 @@ pub fn taken_from_file(export: &Export, of_file: &[String]) -> Vec<String> {
         FileAttribute::Text(text) => Some(text),
         FileAttribute::Value(_) => None,
     });
-    for name in std::iter::once(&export.netcdf).chain(texts).flat_map(Template::names) {
+    for name in std::iter::once(&export.netcdf).chain(&export.plots).chain(texts).flat_map(Template::names) {
         if of_file.iter().any(|known| known == name) && !names.iter().any(|known| known == name) {
             names.push(name.to_string());
         }

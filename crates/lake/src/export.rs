@@ -51,8 +51,9 @@ impl Recipe<'_> {
         }
     }
 
-    /// A fingerprint of what an exported file depends on beside its rows.
-    pub fn fingerprint(&self) -> String {
+    /// A fingerprint of what an exported file depends on beside its rows; `more`
+    /// is what else there is.
+    pub fn fingerprint(&self, more: &dyn std::fmt::Debug) -> String {
         // Counted up when files come out differently for another reason.
         const VERSION: u32 = 1;
         let columns: Vec<_> = self
@@ -65,7 +66,7 @@ impl Recipe<'_> {
             })
             .collect();
         let table = (&self.table.coordinates, &self.table.quality, self.of_file);
-        let text = format!("{VERSION} {:?} {table:?} {columns:?}", self.export);
+        let text = format!("{VERSION} {:?} {table:?} {columns:?} {more:?}", self.export);
         blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
     }
 }

@@ -9,6 +9,7 @@
 mod disk;
 mod make;
 mod part;
+mod plots;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -142,7 +143,9 @@ fn begin(ctx: &Context, tables: &[Exporting], only: &Only, what: &What) -> Resul
     if let What::Into(..) = what {
         return Ok(());
     }
-    let recipes: Vec<_> = tables.iter().map(|t| (t.name.clone(), t.recipe().fingerprint())).collect();
+    // Values of sites stand in names and attributes.
+    let recipe = |t: &Exporting| (t.name.clone(), t.recipe().fingerprint(&t.dataset.sites));
+    let recipes: Vec<_> = tables.iter().map(recipe).collect();
     ctx.block(ctx.store.export_by(&recipes))?;
     if let What::Again(since) = what {
         for table in tables.iter().filter(|t| only.takes(&t.name)) {

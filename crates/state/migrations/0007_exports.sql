@@ -35,6 +35,13 @@ create table exports (
 );
 create unique index exports_by_path on exports (path) where path is not null;
 
+-- Further files that belong to an export: plots of its variables.
+create table export_plots (
+    path      text primary key,
+    export_id bigint not null references exports (export_id)
+);
+create index export_plots_by_export on export_plots (export_id);
+
 -- The landed files whose rows an export holds.
 create table export_files (
     file_id   bigint not null references files (file_id),

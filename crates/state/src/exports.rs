@@ -61,6 +61,8 @@ pub struct Made {
     pub path: String,
     pub n_rows: u64,
     pub size_bytes: u64,
+    /// Paths of the plots beside it.
+    pub plots: Vec<String>,
     /// The landed files whose rows it holds.
     pub files: Vec<FileId>,
 }
@@ -208,10 +210,29 @@ impl Store {
         row.as_ref().map(export_from_row).transpose()
     }
 
-    /// The export that has a path.
+    /// Paths of the plots beside one part's export.
+    pub async fn plots_of(&self, table: &TableName, part: &str) -> Result<Vec<String>> {
+        let rows = sqlx::query(
+            "select p.path from export_plots p join exports e on e.export_id = p.export_id \
+             join tables t on t.table_id = e.table_id where t.table_name = ? and e.part = ? order by p.path",
+        )
+        .bind(table.to_string())
+        .bind(part)
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The export that has a path, for itself or for a plot.
     pub async fn export_at(&self, path: &str) -> Result<Option<Export>> {
-        let sql = sqlx::AssertSqlSafe(format!("{EXPORT} where e.path = ?"));
-        let row = sqlx::query(sql).bind(path).fetch_optional(self.readers()).await?;
+        let sql = format!(
+            "{EXPORT} where e.path = ? or e.export_id in (select p.export_id from export_plots p where p.path = ?)"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(path)
+            .bind(path)
+            .fetch_optional(self.readers())
+            .await?;
         row.as_ref().map(export_from_row).transpose()
     }
 
@@ -293,8 +314,11 @@ impl Store {
         .await?;
         let Some(row) = row else { return Ok(()) };
         let export_id: i64 = row.try_get(0)?;
-        for sql in ["delete from export_files where export_id = ?", "delete from exports where export_id = ?"]
-        {
+        for sql in [
+            "delete from export_plots where export_id = ?",
+            "delete from export_files where export_id = ?",
+            "delete from exports where export_id = ?",
+        ] {
             sqlx::query(sql).bind(export_id).execute(&mut *tx).await?;
         }
         Ok(tx.commit().await?)
@@ -377,7 +401,24 @@ async fn made(conn: &mut Connection, table_id: i64, made: &Made, now: Millis) ->
     .bind(now.0)
     .fetch_one(&mut *conn)
     .await?;
-    holds(conn, row.try_get(0)?, &made.files).await
+    let export_id: i64 = row.try_get(0)?;
+    sqlx::query("delete from export_plots where export_id = ? or path = ?")
+        .bind(export_id)
+        .bind(made.path.as_str())
+        .execute(&mut *conn)
+        .await?;
+    bulk::execute(
+        conn,
+        "insert into export_plots (path, export_id) values $rows \
+         on conflict (path) do update set export_id = excluded.export_id",
+        2,
+        &made.plots,
+        |b, path| {
+            b.put(path.as_str()).put(export_id);
+        },
+    )
+    .await?;
+    holds(conn, export_id, &made.files).await
 }
 
 /// The files whose rows an export holds, in place of those that it held.

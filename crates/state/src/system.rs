@@ -163,6 +163,7 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "path" Text "Its path below `export/` of the storage; null while there is no file.",
         "n_rows" Int "Its rows.",
         "size_bytes" Int "Its size.",
+        "n_plots" Int "Plots of its variables beside it.",
         "made_at" TimeMs "When it was made.",
         "error" Text "Why the last attempt to make it failed.",
     },
@@ -314,7 +315,8 @@ fn reading(table: &str) -> Option<Reading> {
         "exports" => read(
             Some(("exports", "e", &["export_id"])),
             PAGE,
-            "select t.table_name, e.part, e.path, e.n_rows, e.size_bytes, e.made_at, e.error from exports e \
+            "select t.table_name, e.part, e.path, e.n_rows, e.size_bytes, \
+             (select count(*) from export_plots p where p.export_id = e.export_id), e.made_at, e.error from exports e \
              join tables t on t.table_id = e.table_id where $page order by e.export_id",
         ),
         "commits" => read(

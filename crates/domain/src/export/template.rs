@@ -94,6 +94,14 @@ impl Template {
         self.parts.iter().any(|p| matches!(p, Part::Time { .. }))
     }
 
+    /// The letters behind the last point, where they are written out.
+    pub fn extension(&self) -> Option<&str> {
+        match self.parts.last() {
+            Some(Part::Literal(text)) => text.rsplit_once('.').map(|(_, extension)| extension),
+            _ => None,
+        }
+    }
+
     /// The literal parts alone, with `x` for each placeholder.
     pub fn outline(&self) -> String {
         let part = |p: &Part| match p {

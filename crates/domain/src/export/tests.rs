@@ -6,6 +6,7 @@ fn export(netcdf: &str, attributes: &[(&str, &str)]) -> Export {
     });
     Export {
         netcdf: Template::parse(netcdf).expect("a template"),
+        plots: None,
         per: Per::File,
         attributes: attributes.collect(),
         variables: IndexMap::new(),
@@ -17,7 +18,8 @@ fn export(netcdf: &str, attributes: &[(&str, &str)]) -> Export {
 fn path(export: &Export, of_file: &[(&str, &str)], span: Option<Span>) -> Result<String, String> {
     let of_file: Vec<_> = of_file.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
     let dataset = DatasetName::new("ocean", "buoy");
-    Values { export, dataset: &dataset, table: "met", of_file: &of_file, file: Some("f"), span }.path()
+    Values { export, dataset: &dataset, table: "met", of_file: &of_file, file: Some("f"), span, column: None }
+        .path()
 }
 
 /// 2020-12-01T00:00:00Z and ten minutes later.
@@ -103,4 +105,22 @@ fn stems() {
     ] {
         assert_eq!(stem(path), want, "{path}");
     }
+}
+
+#[test]
+fn plots_have_the_name_of_their_variable() {
+    let plots = Some(Template::parse("{file}/{column}.svg").expect("a template"));
+    let export = Export { plots, ..export("x.nc", &[]) };
+    let dataset = DatasetName::new("ocean", "buoy");
+    let file = Some("f");
+    let values = Values {
+        export: &export,
+        dataset: &dataset,
+        table: "met",
+        of_file: &[],
+        file,
+        span: None,
+        column: Some("a/b"),
+    };
+    assert_eq!(values.plot(), Ok(Some("f/a_b.svg".into())));
 }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use lakegate_domain::export::{Per, Values, stem, taken_from_file};
 use lakegate_domain::model::Attribute;
 use lakegate_domain::{Code, Failure, FileId};
-use lakegate_format::netcdf::write::Writer;
+use lakegate_format::netcdf::write::{Declared, Writer};
 use lakegate_lake::export::{
     About, Selection, by_file, declare, files_of, loaded_at, rows, size_bytes, span_of,
 };
@@ -439,6 +439,7 @@ impl Making<'_> {
             of_file: &of_file,
             file: file.as_deref(),
             span,
+            column: None,
         };
         let path = values.path().map_err(Halt::Part)?;
         self.claim(&path, part)?;
@@ -449,6 +450,7 @@ impl Making<'_> {
         let declared =
             declare(&self.exporting.recipe(), &self.schema, &held.batches, &about).map_err(Halt::Part)?;
         let broken = |e: lakegate_format::netcdf::write::WriteError| Halt::Part(e.to_string());
+        let plotted = self.plots(&values, &path, &declared, &held.batches, part)?;
         let mut writer = Writer::new(declared).map_err(broken)?;
         for batch in &held.batches {
             writer.push(batch).map_err(broken)?;
@@ -458,17 +460,20 @@ impl Making<'_> {
         }
         let bytes = writer.finish().map_err(broken)?;
         let name = part.name();
-        let before = match self.is_told {
-            true => self.ctx.block(self.ctx.store.export(&self.exporting.name, &name))?,
-            false => None,
-        };
+        let mut before = Vec::new();
+        if self.is_told {
+            let store = &self.ctx.store;
+            before = self.ctx.block(store.plots_of(&self.exporting.name, &name))?;
+            before.extend(self.ctx.block(store.export(&self.exporting.name, &name))?.and_then(|e| e.path));
+        }
         disk::write(&self.root, &path, &bytes, &self.ctx.failpoints)?;
+        for (path, picture) in &plotted {
+            disk::write(&self.root, path, picture, &self.ctx.failpoints)?;
+        }
         // Where it lay before it is no more, before that is told: killed in
         // between, it is made and removed once more.
-        if let Some(old) = before.and_then(|e| e.path).filter(|old| *old != path)
-            && !self.claimed.contains_key(&old)
-        {
-            disk::remove(&self.root, &old)?;
+        for old in before.iter().filter(|old| !self.claimed.contains_key(*old)) {
+            disk::remove(&self.root, old)?;
         }
         Ok(Made {
             part: name,
@@ -476,8 +481,40 @@ impl Making<'_> {
             path,
             n_rows: held.batches.iter().map(|b| b.num_rows() as u64).sum(),
             size_bytes: bytes.len() as u64,
+            plots: plotted.into_iter().map(|(path, _)| path).collect(),
             files,
         })
+    }
+
+    /// The plots of an export's variables, each with its path.
+    fn plots(
+        &mut self,
+        values: &Values<'_>,
+        path: &str,
+        declared: &Declared,
+        batches: &[RecordBatch],
+        part: &Part,
+    ) -> Result<Vec<(String, Vec<u8>)>, Halt> {
+        let Some(template) = &self.exporting.export.plots else { return Ok(Vec::new()) };
+        let Some(coordinate) = self.coordinate.clone() else {
+            return Err(Halt::Part(
+                "no column says which times plots are of: name one in `coordinates`".into(),
+            ));
+        };
+        let title = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".nc");
+        let as_png = template.extension() == Some("png");
+        let drawn = super::plots::draw(&self.exporting.table, declared, batches, &coordinate, title, as_png);
+        let mut plots = Vec::new();
+        for (column, picture) in drawn.map_err(Halt::Part)? {
+            let values = Values { column: Some(&column), ..*values };
+            let Some(path) = values.plot().map_err(Halt::Part)? else { continue };
+            self.claim(&path, part)?;
+            if plots.iter().any(|(known, _)| *known == path) {
+                return Err(Halt::Part(format!("`{path}` is the path of two plots")));
+            }
+            plots.push((path, picture));
+        }
+        Ok(plots)
     }
 
     /// Takes a path for a part.
@@ -576,6 +613,9 @@ impl Making<'_> {
         let Some(export) = self.ctx.block(self.ctx.store.export(&self.exporting.name, name))? else {
             return Ok(());
         };
+        for plot in self.ctx.block(self.ctx.store.plots_of(&self.exporting.name, name))? {
+            disk::remove(&self.root, &plot)?;
+        }
         if let Some(path) = &export.path {
             disk::remove(&self.root, path)?;
             self.done.n_removed += 1;

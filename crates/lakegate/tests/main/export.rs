@@ -170,6 +170,10 @@ fn exports_follow_their_files_and_their_declaration() {
     lake.run().says("2 exports written");
     assert_eq!(exports(&lake), ["all/buoy.z05.20201201.nc", "all/buoy.z06.20201201.nc"]);
     assert!(!lake.path(FOLDER).join("morro").exists());
+    // So does another value of a site.
+    lake.dataset("buoy", &BUOY.replace("morro", "eureka"));
+    lake.run().says("2 exports written");
+    assert!(exports(&lake).contains(&"eureka/eureka.buoy.b1.20201201.000000.nc".to_string()));
     // What is exported no more stays, and is made anew when it is again.
     let (plain, _) = BUOY.split_once("export:").unwrap();
     lake.dataset("buoy", plain);
@@ -428,4 +432,35 @@ fn up_exports_what_it_commits() {
     up.interrupt();
     lake.run();
     assert_eq!(lake.value("select count(*) from system.exports where error is null"), 3);
+}
+
+#[test]
+fn plots_lie_beside_their_export_and_follow_it() {
+    let with_plots = PROFILES.replace("  attributes:", "  plots: 'plots/{file}.{column}.svg'\n  attributes:");
+    let lake = TestLake::with("made", &with_plots);
+    lake.land("landing/ops/made/a.csv", profile(3));
+    lake.run();
+    assert_eq!(exports(&lake), ["a.nc", "plots/a.speed.svg"]);
+    let svg = fs::read_to_string(lake.path("lake/export/plots/a.speed.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("Current speed"), "{}", &svg[..200.min(svg.len())]);
+    lake.dataset("made", &with_plots.replace(".svg", ".png").replace("speed: { unit", "speed: { unit"));
+    lake.run();
+    assert_eq!(exports(&lake), ["a.nc", "plots/a.speed.png"]);
+    assert!(fs::read(lake.path("lake/export/plots/a.speed.png")).unwrap().starts_with(b"\x89PNG"));
+    lake.dataset("made", PROFILES);
+    lake.run();
+    assert_eq!(exports(&lake), ["a.nc"]);
+    // Of a series, with its flags.
+    let flagged = BUOY.replace("valid_range: [850, 1100]", "fail_range: [1000, 1010]").replace(
+        "export:",
+        "quality: [ { check: fail_max, columns: pressure } ]\nexport:\n  plots: 'p/{file}.{column}.svg'",
+    );
+    lake.dataset("buoy", &flagged);
+    lake.land("landing/ops/buoy/buoy.z05.20201201.csv", Z05);
+    lake.run();
+    let plots: Vec<_> = exports(&lake).into_iter().filter(|p| p.starts_with("p/")).collect();
+    assert_eq!(plots, ["p/buoy.z05.20201201.count.svg", "p/buoy.z05.20201201.pressure.svg"]);
+    let svg = fs::read_to_string(lake.path("lake/export").join(&plots[1])).unwrap();
+    assert!(svg.contains("bad"), "{svg}");
+    assert_eq!(lake.lines("select n_plots from system.exports where part = 'f2'"), ["2"]);
 }

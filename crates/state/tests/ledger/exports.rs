@@ -16,6 +16,7 @@ fn made(part: &str, path: &str, files: &[i64]) -> Made {
         path: path.into(),
         n_rows: 3,
         size_bytes: 100,
+        plots: vec![format!("{path}.svg")],
         files: files.iter().map(|f| FileId(*f)).collect(),
     }
 }
@@ -68,6 +69,9 @@ async fn files_are_due_when_their_rows_come_change_and_go() {
     let of: Vec<_> = ledger.exports_of(&table(), &[FileId(1), FileId(4)]).await.unwrap();
     let of: Vec<_> = of.iter().map(|(e, files)| (e.part.as_str(), e.path.as_deref(), files.len())).collect();
     assert_eq!(of, [("f1", None, 1), ("f4", Some("x/1.nc"), 1)]);
+    assert_eq!(ledger.export_at("x/1.nc.svg").await.unwrap().unwrap().part, "f4");
+    assert_eq!(ledger.plots_of(&table(), "f4").await.unwrap(), ["x/1.nc.svg"]);
+    assert!(ledger.plots_of(&table(), "f1").await.unwrap().is_empty());
     ledger.export_gone(&table(), "f1").await.unwrap();
     ledger.export_gone(&table(), "f1").await.unwrap();
     ledger.cross_off().await;

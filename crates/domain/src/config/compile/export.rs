@@ -7,8 +7,9 @@ use super::tables::Names;
 use crate::config::decode::{At, Named, Reporter, Slot, nearest};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{ExportKeys, VariableKeys};
+use crate::config::scalars::TemplateText;
 use crate::export::{
-    BUILT_IN, Export, FileAttribute, Per, Storage, Template, Values, Variable, outline_fault,
+    BUILT_IN, COLUMN, Export, FileAttribute, Per, Storage, Template, Values, Variable, outline_fault,
 };
 use crate::ids::DatasetName;
 use crate::model::{Attribute, Kind, Quality, qc_name};
@@ -46,14 +47,19 @@ pub(super) fn compile(
     let path = keys.netcdf.at()?;
     let export = Export {
         netcdf: path.value.0.clone(),
+        plots: keys.plots.get().map(|p| p.0.clone()),
         per,
         attributes,
         variables,
         except,
         flag_meanings: keys.flag_meanings.get().copied().unwrap_or_default(),
     };
-    check_names(&export, path.span, &keys.attributes, names, report);
-    check_path(&export, path.span, report);
+    check_names(&export, path.span, keys.plots.at(), &keys.attributes, names, report);
+    check_path(&export, &export.netcdf, path.span, report);
+    if let Some(plots) = keys.plots.at() {
+        check_path(&export, &plots.value.0, plots.span, report);
+        check_plots(&plots.value.0, plots.span, report);
+    }
     check_times(&export, path.span, names, rows, report);
     Some(export)
 }
@@ -239,6 +245,7 @@ fn check_type(kind: Option<Kind>, keys: &VariableKeys, report: &mut Reporter) {
 fn check_names(
     export: &Export,
     span: Span,
+    plots: Option<&At<TemplateText>>,
     written: &Slot<Named<Attribute>>,
     names: &Names,
     report: &mut Reporter,
@@ -253,6 +260,7 @@ fn check_names(
         given.and_then(|(_, slot)| slot.at()).map_or(span, |at| at.span)
     };
     let mut texts = vec![(&export.netcdf, span)];
+    texts.extend(plots.map(|at| (&at.value.0, at.span)));
     for (name, attribute) in &export.attributes {
         if let FileAttribute::Text(text) = attribute {
             texts.push((text, span_of(name)));
@@ -260,7 +268,9 @@ fn check_names(
     }
     let mut all_known = true;
     for (text, span) in texts {
-        for name in text.names().filter(|name| !known().any(|k| k == *name)) {
+        let is_plot = plots.is_some_and(|at| at.value.0 == *text);
+        let unknown = |name: &&str| !known().any(|k| k == *name) && !(is_plot && *name == COLUMN);
+        for name in text.names().filter(unknown) {
             all_known = false;
             let help = match nearest(name, known()) {
                 Some(near) => format!("did you mean `{{{near}}}`?"),
@@ -287,6 +297,7 @@ fn check_names(
         of_file: &of_file,
         file: Some("x"),
         span: Some((0, 0)),
+        column: None,
     };
     if let (true, Err(why)) = (all_known, values.attributes()) {
         report.error(
@@ -297,15 +308,25 @@ fn check_names(
     }
 }
 
-fn check_path(export: &Export, span: Span, report: &mut Reporter) {
-    if let Some(why) = outline_fault(&export.netcdf) {
+fn check_path(export: &Export, template: &Template, span: Span, report: &mut Reporter) {
+    if let Some(why) = outline_fault(template) {
         let help = "write a path below the folder of exports: `{dataset}/{start:%Y%m%d.%H%M%S}.nc`";
         report.error(span, format!("this {why}"), help);
     }
-    if export.per != Per::File && !export.netcdf.has_start() {
+    if export.per != Per::File && !template.has_start() {
         let message = format!("every {} would have the same path", export.per.name());
         let format = if export.per == Per::Day { "%Y%m%d" } else { "%Y%m" };
         report.error(span, message, format!("add `{{start:{format}}}`"));
+    }
+}
+
+/// Reports a path that is the same for all variables, or of no picture.
+fn check_plots(plots: &Template, span: Span, report: &mut Reporter) {
+    if !plots.names().any(|name| name == COLUMN) {
+        report.error(span, "every variable's plot would have the same path", "add `{column}`");
+    }
+    if !matches!(plots.extension(), Some("svg" | "png")) {
+        report.error(span, "nothing says what kind of picture a plot is", "end the path in `.svg` or `.png`");
     }
 }
 
@@ -315,8 +336,8 @@ fn check_times(export: &Export, span: Span, names: &Names, rows: Option<&str>, r
         FileAttribute::Text(text) => Some(text),
         FileAttribute::Value(_) => None,
     });
-    let has_time = std::iter::once(&export.netcdf).chain(texts).any(Template::has_time);
-    if !has_time && export.per == Per::File {
+    let has_time = std::iter::once(&export.netcdf).chain(&export.plots).chain(texts).any(Template::has_time);
+    if !has_time && export.plots.is_none() && export.per == Per::File {
         return;
     }
     let kind = rows.and_then(|name| names.column(name)).and_then(|c| c.kind);
@@ -324,7 +345,7 @@ fn check_times(export: &Export, span: Span, names: &Names, rows: Option<&str>, r
     if none || kind.is_some_and(|kind| !columns::is_time(kind)) {
         report.error(
             span,
-            "no column says which times `{start}`, `{end}`, days and months are of",
+            "no column says which times `{start}`, `{end}`, days, months and plots are of",
             "declare a column of the type `timestamp`, and name it first in `coordinates` if that is given",
         );
     }

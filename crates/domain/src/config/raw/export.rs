@@ -13,6 +13,9 @@ keyed! {
         /// without extensions), `{start:%Y%m%d.%H%M%S}` and `{end:…}` (first and last time of
         /// the rows, UTC), and keys of `attributes`.
         netcdf = "netcdf": TemplateText, required;
+        /// Path of a plot of each variable, an SVG or a PNG by its ending, with the same
+        /// placeholders and `{column}`; none where not given.
+        plots = "plots": TemplateText;
         /// The rows of one file: those of a landed `file`, a `day` or a `month` of the row
         /// coordinate in UTC; `file` where not given.
         per = "per": Per;
