@@ -89,6 +89,8 @@ codes! {
         "map one of them to another name with `columns: { name: { from: … } }`, then redrive";
     TypeChanged = "LG307", "a column is declared with another type than the table has",
         "`lakegate replay` rebuilds the table with today's types, then redrive; or declare the type that it has";
+    StatedUnit = "LG308", "a unit that the file states has no conversion",
+        "name the unit with `from_unit: …`, or mend the file; then redrive";
     Transform = "LG401", "the transform failed",
         "mend the statement in the dataset's file, then redrive";
     ExpectationSql = "LG402", "an expectation's SQL failed",
@@ -97,6 +99,8 @@ codes! {
         "raise `memory:` in lake.yaml, ask for smaller files, or remove `unique` or `dedupe`; then redrive";
     TooLargeToHold = "LG404", "one file's rows do not fit in memory at once",
         "raise `memory:` in lake.yaml, or ask for smaller files; then redrive";
+    Hook = "LG405", "a hook failed",
+        "read what the command said, mend it or the file, then redrive";
     Rejected = "LG501", "rejected by an expectation",
         "mend the file or the expectation, then redrive";
     TooManyBad = "LG502", "more rows failed an expectation than are tolerated",

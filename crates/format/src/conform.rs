@@ -17,6 +17,7 @@ use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, Scalar};
+use lakegate_domain::units::{Conversion, ConversionError};
 
 pub(crate) use measure::{first_step, second_step};
 pub(crate) use parse::{Parser, takes_blanks};
@@ -90,9 +91,9 @@ impl Target {
 
     /// A declared column without a type, whose input has values of `data_type`.
     pub fn untyped(spec: Column, data_type: DataType) -> Self {
-        let data_type = match spec.conversion {
-            Some(_) => measure::type_of_measured(&data_type),
-            None => data_type,
+        let data_type = match spec.is_measured() {
+            true => measure::type_of_measured(&data_type),
+            false => data_type,
         };
         Self { spec, data_type, declared: false, stated: Stated::default() }
     }
@@ -141,14 +142,14 @@ pub struct Conformed {
     pub rescued: Option<Vec<Option<String>>>,
 }
 
-/// Which of an input's columns each column of the plan is made from: the one
+/// Which of an input's columns each column of the plan is made from: the first
 /// that is called as it says, letter by letter; else one that nothing else is
 /// made from and that would get the same name, such as `NAME` for `Name`.
 pub fn sources(plan: &Plan, names: &[&str]) -> Vec<Option<usize>> {
     let by_name: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
-    let mut found: Vec<Option<usize>> =
-        plan.targets.iter().map(|t| by_name.get(t.spec.source()).copied()).collect();
-    let is_exact = |name: &str| plan.targets.iter().any(|t| t.spec.source() == name);
+    let exact = |t: &Target| t.spec.sources().find_map(|source| by_name.get(source).copied());
+    let mut found: Vec<Option<usize>> = plan.targets.iter().map(exact).collect();
+    let is_exact = |name: &str| plan.targets.iter().any(|t| t.spec.is_from(name));
     for (i, name) in names.iter().enumerate().filter(|(_, n)| !is_exact(n)) {
         let meant = column_name(name);
         let target = plan.targets.iter().position(|t| t.spec.name == meant);
@@ -166,6 +167,53 @@ pub fn unknown_columns<'a>(plan: &Plan, names: &[&'a str]) -> Vec<&'a str> {
     }
     let used = sources(plan, names);
     names.iter().enumerate().filter(|(i, _)| !used.contains(&Some(*i))).map(|(_, n)| *n).collect()
+}
+
+/// The plan with the conversions from the units that a file states for its
+/// columns, by name.
+///
+/// # Errors
+/// LG308 where a stated unit is not known, or measures something else.
+pub fn with_stated_units<'p>(
+    plan: &'p Plan,
+    names: &[&str],
+    units: &[(String, String)],
+) -> Result<Cow<'p, Plan>> {
+    if !plan.targets.iter().any(|t| t.spec.stated_unit) {
+        return Ok(Cow::Borrowed(plan));
+    }
+    let used = sources(plan, names);
+    let mut plan = plan.clone();
+    for (target, source) in plan.targets.iter_mut().zip(used).filter(|(t, _)| t.spec.stated_unit) {
+        let Some(name) = source.map(|at| names[at]) else { continue };
+        let stated = units.iter().find(|(column, _)| column == name).map(|(_, unit)| unit.as_str());
+        let (Some(stated), Some(unit)) = (stated, target.spec.unit.as_deref()) else { continue };
+        if stated != unit {
+            let conversion = Conversion::between(stated, unit).map_err(|e| {
+                Error::new(
+                    Code::StatedUnit,
+                    format!(
+                        "column `{name}`, which becomes `{}` in `{unit}`: {}",
+                        target.spec.name,
+                        told(&e, stated)
+                    ),
+                )
+            })?;
+            target.spec.conversion = Some(conversion);
+        }
+    }
+    Ok(Cow::Owned(plan))
+}
+
+/// Why a stated unit has no conversion, for people.
+fn told(e: &ConversionError, stated: &str) -> String {
+    match e {
+        ConversionError::From(unit) | ConversionError::To(unit) => format!("{unit}; {}", unit.help()),
+        ConversionError::Different { .. } => {
+            format!("the file says `{stated}`, which measures something else")
+        }
+        ConversionError::TooGreat => format!("the factor from `{stated}` is beyond what is computed"),
+    }
 }
 
 /// Checks that no two input columns become the same column of the table;

@@ -42,4 +42,10 @@ impl From<std::io::Error> for Error {
     }
 }
 
+impl From<arrow::error::ArrowError> for Error {
+    fn from(e: arrow::error::ArrowError) -> Self {
+        Error::new(Code::Bug, e.to_string())
+    }
+}
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;

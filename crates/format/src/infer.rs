@@ -140,7 +140,7 @@ pub fn look(batch: &TextBatch, nulls: &[String], columns: &[Column], max_rows: u
         .iter()
         .zip(&batch.columns)
         .map(|(name, cells)| {
-            let own = columns.iter().filter(|c| c.source() == name).flat_map(|c| &c.nulls);
+            let own = columns.iter().filter(|c| c.is_from(name)).flat_map(|c| &c.nulls);
             let nulls = Nulls::new(nulls.iter().chain(own), true);
             let look_at = |step: usize| {
                 let mut seen = Seen::default();

@@ -20,6 +20,7 @@ pub use error::{Error, Result};
 
 pub mod conform;
 pub mod infer;
+pub mod merge;
 pub mod stats;
 pub mod time;
 pub mod typed_conform;

@@ -32,6 +32,17 @@ impl Cell {
         Cell { start: cell.start | SIDE, ..cell }
     }
 
+    /// The same text where it stands in another batch's text: what stood in
+    /// [`TextBatch::text`] begins at `text` there, what in [`TextBatch::side`] at
+    /// `side`.
+    pub(crate) fn moved(self, text: usize, side: usize) -> Self {
+        if self.is_absent() {
+            return self;
+        }
+        let base = if self.start & SIDE != 0 { side } else { text };
+        Cell { start: (self.start & !SIDE) + base as u32, len: self.len }
+    }
+
     pub fn is_absent(self) -> bool {
         self == Self::ABSENT
     }

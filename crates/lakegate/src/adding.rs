@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 
 use crate::context::now;
 use crate::ingest::fold::{FileFacts, FileFold, Halt, Ready};
-use crate::ingest::parse::{constants, parse, table_of};
+use crate::ingest::parse::{constants, parse};
 use crate::ingest::tables::Tables;
 
 /// Rows that are shown of each table.
@@ -281,10 +281,10 @@ impl Preview {
         let mut bytes = 0;
         for chunk in open(Source::Bytes(looked.bytes.clone().into()), file_name, &dataset.read, scratch)? {
             let chunk = chunk?;
-            let table = table_of(dataset, &groups, &chunk.stream)?;
-            let part = parse(chunk, table, &values)?;
-            bytes += part.rows.size_bytes();
-            parsed.push(part);
+            for part in parse(dataset, &groups, chunk, &values)? {
+                bytes += part.rows.size_bytes();
+                parsed.push(part);
+            }
             if bytes > LOOK_BYTES {
                 break;
             }

@@ -104,7 +104,9 @@ fn from_name(dataset: &Dataset) -> impl Iterator<Item = &String> {
 /// What a transform sees, as far as it is known without a file.
 fn input(dataset: &Dataset, name: &str, table: &Table) -> (Schema, Others) {
     let stream = table.from.as_deref().unwrap_or(name);
-    let others = match dataset.read.format_of(Some(stream)) {
+    // Streams that are merged, a command and another table have columns of their own.
+    let is_made = table.merge.is_some() || table.hook.is_some() || table.of.is_some();
+    let others = match dataset.read.format_of(Some(stream)).filter(|_| !is_made) {
         Some(Format::Csv(_) | Format::Json(_) | Format::Ndjson | Format::Xml(_)) => Others::Text,
         // Told by a file's bytes, or with types of their own.
         None | Some(_) => Others::Unknown,
@@ -113,7 +115,7 @@ fn input(dataset: &Dataset, name: &str, table: &Table) -> (Schema, Others) {
         dataset.input.iter().map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String))).collect();
     if others == Others::Text {
         for name in from_name(dataset) {
-            if !targets.iter().any(|t| t.spec.source() == name) {
+            if !targets.iter().any(|t| t.spec.is_from(name)) {
                 targets.push(Target::inferred(name, DataType::Utf8));
             }
         }

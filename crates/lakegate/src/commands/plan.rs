@@ -17,8 +17,10 @@ use super::{Result, Shell, Stop, absolute};
 use crate::cli::{Exit, Plan};
 use crate::context::{ledger, ledger_path, ledger_to_read, now};
 use crate::ingest::fold::{FileFacts, FileFold, Halt};
+use crate::ingest::gather::Gather;
+use crate::ingest::hook::Call;
 use crate::ingest::outcome::FileOut;
-use crate::ingest::parse::{constants, parse, table_of};
+use crate::ingest::parse::{constants, parse};
 use crate::ingest::tables::Tables;
 use crate::intake::zone_key;
 use crate::render;
@@ -185,18 +187,36 @@ fn try_file(
     let values = constants(dataset, groups);
     let name = seen.path.rsplit('/').next().unwrap_or(&seen.path);
     let mut parsed = Vec::new();
+    let mut gather = Gather::new(dataset);
     let mut bytes = 0;
     let mut partly = false;
     for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, looker.scratch)? {
         let chunk = chunk?;
-        let table = table_of(dataset, groups, &chunk.stream)?;
-        let part = parse(chunk, table, &values)?;
-        bytes += part.rows.size_bytes();
-        parsed.push(part);
+        for part in parse(dataset, groups, chunk, &values)? {
+            bytes += part.rows.size_bytes();
+            match gather.takes(&part.table) {
+                true => gather.push(part),
+                false => parsed.push(part),
+            }
+        }
         if bytes > LOOK_BYTES {
             partly = true;
             break;
         }
+    }
+    let shell = looker.shell;
+    let call = Call {
+        root: &looker.lake.root,
+        dataset: &dataset.name,
+        table: "",
+        file: &seen.path,
+        groups,
+        stop: &shell.stop,
+    };
+    match gather.finish(&values, &call, &mut |_| Ok(())) {
+        Ok(made) => parsed.extend(made),
+        Err(Halt::Failed(failure)) => return Err(failure),
+        Err(Halt::Stopped | Halt::TooLarge) => return Ok(Answer::Stopped),
     }
     let mut tables = Tables::new(dataset.clone(), looker.lake.storage.clone());
     looker.shell.runtime.block_on(tables.see(&parsed, &[]))?;
@@ -210,7 +230,6 @@ fn try_file(
         memory_bytes: (looker.lake.memory_bytes / 2) as usize,
         spill_dir: looker.scratch.to_path_buf(),
     };
-    let shell = looker.shell;
     let at_us = now().0 * 1000;
     let mut fold =
         FileFold::new(dataset, tables.view(), facts, at_us, shell.runtime.clone(), limits, &shell.stop);

@@ -16,7 +16,7 @@ use super::{Result, Shell, Stop, known_dataset};
 use crate::cli::{Exit, Trace, TraceTarget};
 use crate::context::{Context, now};
 use crate::ingest::fold::compile_transform;
-use crate::ingest::parse::{Parsed, Rows, constants, parse, table_of};
+use crate::ingest::parse::{Parsed, Rows, constants, parse};
 use crate::ingest::prepare::place;
 use crate::render;
 
@@ -113,6 +113,13 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
             format!("the bytes of {id} are no longer kept"),
         )));
     }
+    let config = dataset.tables.get(&base.table).or(dataset.any_table.as_ref());
+    if config.is_some_and(|t| t.is_gathered() || t.of.is_some() || t.grid.is_some()) {
+        return Err(Stop::Usage(format!(
+            "a row of {base} is made of several (`merge`, `hook`, `of`, `grid`): its row {row} is a row of no single \
+             record"
+        )));
+    }
     let source = match ctx.raw.open_raw(&place(&f.raw)?)? {
         RawBytes::Bytes(b) => Source::Bytes(b.into()),
         RawBytes::File(p) => Source::File(p),
@@ -123,11 +130,8 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
     for chunk in open(source, name, &dataset.read, &ctx.spill).map_err(Failure::from)? {
         let chunk = chunk.map_err(Failure::from)?;
         let member = chunk.stream.member.clone();
-        let to = table_of(&dataset, &f.groups, &chunk.stream)?;
-        let parsed = parse(chunk, to, &values)?;
-        if parsed.table != base.table {
-            continue;
-        }
+        let parts = parse(&dataset, &f.groups, chunk, &values)?;
+        let Some(parsed) = parts.into_iter().find(|p| p.table == base.table) else { continue };
         if seen == 0 && !is_row_wise(ctx, &dataset, &parsed)? {
             return Err(Stop::Usage(format!(
                 "the transform of {base} looks at a whole file: its row {row} is a row of the transform's result and \

@@ -91,6 +91,8 @@ struct TableFold {
     waiting: Option<Waiting>,
     /// Rows that a row-wise transform sees at a time.
     slice_rows: usize,
+    /// Rows that came so far.
+    n_taken: u64,
 }
 
 impl<'a> FileFold<'a> {
@@ -148,19 +150,21 @@ impl<'a> FileFold<'a> {
             held: None,
             waiting: None,
             slice_rows: SLICE_ROWS.0,
+            n_taken: 0,
         });
-        let first_row = fold.out.counts.n_read + 1;
         let n_rows = parsed.rows.n_rows();
-        fold.out.counts.n_read += n_rows as u64;
+        let first_row = fold.n_taken + 1;
+        fold.n_taken += n_rows as u64;
+        fold.out.counts.n_read += parsed.n_read;
         let Some(sql) = &table.config.transform else {
             let conformed = match conformed {
                 Some(c) => c,
-                None => conform_rows(&table.plan, &parsed.rows, first_row)?,
+                None => conform_rows(&table.plan, &parsed, first_row)?,
             };
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
             return put(self.conformed(&parsed.table, &table, conformed, rows, parsed.rows)?);
         };
-        let input = transform_input(self.dataset, &parsed.rows, &self.facts, first_row, &table.plan.nulls)?;
+        let input = transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
@@ -421,10 +425,13 @@ pub fn size_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }
 
-pub fn conform_rows(plan: &Plan, rows: &Rows, first_row: u64) -> Result<Conformed, Failure> {
-    Ok(match rows {
-        Rows::Text(t) => conform::conform_text(plan, t, first_row)?,
-        Rows::Typed(b) => conform::conform_typed(plan, b, first_row)?,
+/// Rows as the plan's columns, converted from the units that their file states.
+pub fn conform_rows(plan: &Plan, parsed: &Parsed, first_row: u64) -> Result<Conformed, Failure> {
+    let names: Vec<&str> = parsed.rows.names().collect();
+    let plan = conform::with_stated_units(plan, &names, &parsed.stream.units)?;
+    Ok(match &parsed.rows {
+        Rows::Text(t) => conform::conform_text(&plan, t, first_row)?,
+        Rows::Typed(b) => conform::conform_typed(&plan, b, first_row)?,
     })
 }
 
@@ -435,7 +442,7 @@ fn input_plan(dataset: &Dataset, rows: &Rows, nulls: &[String]) -> Result<Plan, 
     let mut targets: Vec<Target> =
         dataset.input.iter().map(|c| Target::declared(c.clone(), c.kind.unwrap_or(Kind::String))).collect();
     let mut add = |name: &str, t: DataType| {
-        if !targets.iter().any(|x| x.spec.source() == name) {
+        if !targets.iter().any(|x| x.spec.is_from(name)) {
             targets.push(Target::inferred(name, t));
         }
     };
@@ -482,13 +489,13 @@ pub async fn compile_transform(
 /// What a transform sees of a batch: the file's columns, its facts, and `_row`.
 pub fn transform_input(
     dataset: &Dataset,
-    rows: &Rows,
+    parsed: &Parsed,
     facts: &FileFacts,
     first_row: u64,
     nulls: &[String],
 ) -> Result<RecordBatch, Failure> {
-    let plan = input_plan(dataset, rows, nulls)?;
-    let Conformed { batch, rescued } = conform_rows(&plan, rows, first_row)?;
+    let plan = input_plan(dataset, &parsed.rows, nulls)?;
+    let Conformed { batch, rescued } = conform_rows(&plan, parsed, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
         return Err(Failure::new(
             Code::DoesNotFit,

@@ -14,6 +14,8 @@
 
 pub mod dedupe;
 pub mod fold;
+pub mod gather;
+pub mod hook;
 pub mod outcome;
 pub mod parse;
 pub mod prepare;
@@ -88,6 +90,7 @@ pub fn sink_options(ctx: &Context, sort_by: &[String]) -> SinkOptions {
 pub fn env<'a>(ctx: &'a Context, dataset: &'a Dataset) -> Env<'a> {
     Env {
         dataset,
+        root: &ctx.lake.root,
         storage: &ctx.lake.storage,
         raw: &ctx.raw,
         spill: &ctx.spill,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use lakegate_domain::ids::NAME_BYTES;
-use lakegate_domain::model::{Dataset, Scalar};
+use lakegate_domain::model::{Dataset, Scalar, Table};
 use lakegate_domain::{Code, Failure};
 use lakegate_format::open::{Chunk, Payload, Stream};
 use lakegate_format::text::{Cell, Notation, TextBatch};
@@ -48,6 +48,8 @@ pub struct Parsed {
     pub table: String,
     pub stream: Arc<Stream>,
     pub rows: Rows,
+    /// Rows of the reader that these are made of.
+    pub n_read: u64,
 }
 
 /// What every row of a file is given from its name: the route's groups and its
@@ -61,36 +63,43 @@ pub fn constants(dataset: &Dataset, groups: &[(String, String)]) -> Vec<(String,
     out
 }
 
-/// The table that a stream of a file goes to.
+/// The tables that a stream of a file goes to, in the order of their declaration.
 ///
-/// A named group `table` decides; else the table whose `from` names the stream;
-/// else the only table there is.
-pub fn table_of(dataset: &Dataset, groups: &[(String, String)], stream: &Stream) -> Result<String, Failure> {
+/// A named group `table` decides; else the tables whose `from` names the stream;
+/// a stream without a name goes to every table that is not made of another.
+pub fn tables_of(
+    dataset: &Dataset,
+    groups: &[(String, String)],
+    stream: &Stream,
+) -> Result<Vec<String>, Failure> {
     if let Some((_, name)) = groups.iter().find(|(g, _)| g == "table") {
         let name = lakegate_format::conform::column_name(name);
-        if dataset.tables.contains_key(&name) {
-            return Ok(name);
+        if dataset.tables.get(&name).is_some_and(|t| t.of.is_none()) {
+            return Ok(vec![name]);
         }
         if dataset.any_table.is_some() {
-            return any_table(name);
+            return any_table(name).map(|name| vec![name]);
         }
         return Err(no_table(dataset, &format!("the file's name says table `{name}`")));
     }
+    let taking = |takes: &dyn Fn(&str, &Table) -> bool| -> Vec<String> {
+        dataset.tables.iter().filter(|(n, t)| takes(n, t)).map(|(n, _)| n.clone()).collect()
+    };
     if let Some(stream_name) = &stream.name {
-        if let Some((name, _)) =
-            dataset.tables.iter().find(|(n, t)| t.from.as_deref().unwrap_or(n.as_str()) == stream_name)
-        {
-            return Ok(name.clone());
+        let tables = taking(&|name, table| table.takes(name, stream_name));
+        if !tables.is_empty() {
+            return Ok(tables);
         }
         if dataset.any_table.is_some() {
-            return any_table(lakegate_format::conform::column_name(stream_name));
+            return any_table(lakegate_format::conform::column_name(stream_name)).map(|name| vec![name]);
         }
         return Err(no_table(dataset, &format!("stream `{stream_name}`")));
     }
-    match dataset.tables.len() {
-        1 => Ok(dataset.tables.keys().next().expect("one table").clone()),
-        0 if dataset.any_table.is_some() => Ok(dataset.name.dataset.clone()),
-        _ => Err(no_table(dataset, "the file's rows")),
+    let tables = taking(&|_, table| table.of.is_none());
+    match tables.len() {
+        0 if dataset.any_table.is_some() => Ok(vec![dataset.name.dataset.clone()]),
+        0 => Err(no_table(dataset, "the file's rows")),
+        _ => Ok(tables),
     }
 }
 
@@ -106,25 +115,53 @@ fn any_table(name: String) -> Result<String, Failure> {
 }
 
 fn no_table(dataset: &Dataset, what: &str) -> Failure {
-    let known: Vec<&str> = dataset.tables.keys().map(String::as_str).collect();
+    let known: Vec<&str> =
+        dataset.tables.iter().filter(|(_, t)| t.of.is_none()).map(|(n, _)| n.as_str()).collect();
     Failure::new(
         Code::NoTable,
         format!("{what}: no table of {} takes it; its tables are {}", dataset.name, known.join(", ")),
     )
 }
 
-/// Parses a chunk and adds the file's constants. The costly part of reading;
-/// it depends on nothing but its input and runs on any thread.
-pub fn parse(chunk: Chunk, table: String, constants: &[(String, String)]) -> Result<Parsed, Failure> {
+/// Parses a chunk for the tables that it goes to and adds the file's constants.
+/// The costly part of reading; it depends on nothing but its input and runs on
+/// any thread.
+pub fn parse(
+    dataset: &Dataset,
+    groups: &[(String, String)],
+    chunk: Chunk,
+    constants: &[(String, String)],
+) -> Result<Vec<Parsed>, Failure> {
+    let tables = tables_of(dataset, groups, &chunk.stream)?;
     let rows = match chunk.payload {
-        Payload::Text(text) => {
-            let mut batch = text.parse().map_err(Failure::from)?;
+        Payload::Text(text) => Rows::Text(text.parse().map_err(Failure::from)?),
+        Payload::Typed(batch) => Rows::Typed(batch),
+    };
+    let mut parts = Vec::with_capacity(tables.len());
+    let last = tables.len().saturating_sub(1);
+    let mut left = Some(rows);
+    for (at, table) in tables.into_iter().enumerate() {
+        let rows = if at == last { left.take() } else { left.clone() };
+        let Some(mut rows) = rows else { break };
+        // Streams that are merged get them together.
+        if dataset.tables.get(&table).is_none_or(|t| t.merge.is_none()) {
+            rows = with_constants(rows, constants)?;
+        }
+        let n_read = rows.n_rows() as u64;
+        parts.push(Parsed { table, stream: chunk.stream.clone(), rows, n_read });
+    }
+    Ok(parts)
+}
+
+/// Adds the file's constants to rows.
+pub fn with_constants(rows: Rows, constants: &[(String, String)]) -> Result<Rows, Failure> {
+    Ok(match rows {
+        Rows::Text(mut batch) => {
             add_to_text(&mut batch, constants);
             Rows::Text(batch)
         }
-        Payload::Typed(batch) => Rows::Typed(add_to_typed(batch, constants)?),
-    };
-    Ok(Parsed { table, stream: chunk.stream, rows })
+        Rows::Typed(batch) => Rows::Typed(add_to_typed(batch, constants)?),
+    })
 }
 
 /// A column that the file itself has goes before one from its name.

@@ -22,6 +22,8 @@ use tokio::runtime::Handle;
 
 use super::dedupe::LeftOut;
 use super::fold::{FileFacts, FileFold, Halt, Put, Ready, conform_rows, size_bytes};
+use super::gather::Gather;
+use super::hook::Call;
 use super::outcome::FileOut;
 use super::parse::{self, Parsed};
 use super::sinks::Sinks;
@@ -40,6 +42,8 @@ pub type Skip<'a> = dyn Fn(&mut Tables, &str, bool, &Job) -> bool + Sync + 'a;
 /// What reading needs.
 pub struct Env<'a> {
     pub dataset: &'a Dataset,
+    /// The lake's folder.
+    pub root: &'a Path,
     pub storage: &'a Path,
     pub raw: &'a RawStore,
     pub spill: &'a Path,
@@ -65,6 +69,18 @@ impl Env<'_> {
             path: job.path.clone(),
             size_bytes: job.size_bytes,
             modified_us: job.mtime_ns / 1000,
+        }
+    }
+
+    /// Of which file a hook runs; the table is still to be named.
+    fn call<'j>(&'j self, job: &'j Job) -> Call<'j> {
+        Call {
+            root: self.root,
+            dataset: &self.dataset.name,
+            table: "",
+            file: &job.path,
+            groups: &job.groups,
+            stop: self.stop,
         }
     }
 
@@ -169,8 +185,11 @@ pub fn prepare(
     }
     let held = AtomicUsize::new(0);
     let parsed = each(env.threads, &jobs, |job| caught(|| parse_whole(env, job, &held)));
+    if parsed.iter().any(|p| matches!(p, Err(Halt::Stopped))) {
+        return Ok(Prepared::stopped(jobs));
+    }
     // The first file that did not fit is where this batch ends.
-    if let Some(at) = parsed.iter().position(|p| matches!(p, Ok(None))) {
+    if let Some(at) = parsed.iter().position(|p| matches!(p, Err(Halt::TooLarge))) {
         if at == 0 {
             let left = jobs.split_off(1);
             drop(parsed);
@@ -186,7 +205,7 @@ pub fn prepare(
     whole(env, tables, jobs, parsed, skip)
 }
 
-type ParsedFile = Result<Option<Vec<Parsed>>, Failure>;
+type ParsedFile = Result<Vec<Parsed>, Halt>;
 
 fn whole(
     env: &Env<'_>,
@@ -201,18 +220,18 @@ fn whole(
     for (job, parsed) in jobs.into_iter().zip(parsed) {
         match parsed {
             Ok(p) => {
-                let p = p.unwrap_or_default();
                 // Before its header says what a new table's columns are.
-                if env.dataset.empty == Empty::Park && p.iter().all(|p| p.rows.n_rows() == 0) {
+                if env.dataset.empty == Empty::Park && p.iter().all(|p| p.n_read == 0) {
                     prepared.failed.push((job, env.empty(NO_ROWS)));
                 } else {
                     good.push((job, p));
                 }
             }
-            Err(f) => match env.accept_empty(Err(f)) {
+            Err(Halt::Failed(f)) => match env.accept_empty(Err(f)) {
                 Ok(out) => prepared.files.push((job, out)),
                 Err(f) => prepared.failed.push((job, f)),
             },
+            Err(Halt::Stopped | Halt::TooLarge) => unreachable!("looked for by `prepare`"),
         }
     }
     // Most files tell nothing new; the few that do are looked at in order.
@@ -333,21 +352,27 @@ fn caught<R, E: From<Failure>>(work: impl FnOnce() -> Result<R, E>) -> Result<R,
     })
 }
 
-/// Reads a whole file; `None` where it does not fit beside the others.
+/// Reads a whole file; it is too large where it does not fit beside the others.
 fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
     let constants = parse::constants(env.dataset, &job.groups);
+    let mut room = |size: usize| match held.fetch_add(size, Ordering::Relaxed) + size > env.held_bytes {
+        true => Err(Halt::TooLarge),
+        false => Ok(()),
+    };
     let mut parsed = Vec::new();
+    let mut gather = Gather::new(env.dataset);
     for chunk in env.open(job)? {
-        let chunk = chunk?;
-        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
-        let rows = parse::parse(chunk, table, &constants)?;
-        let size = rows.rows.size_bytes();
-        if held.fetch_add(size, Ordering::Relaxed) + size > env.held_bytes {
-            return Ok(None);
+        let chunk = chunk.map_err(Failure::from)?;
+        for part in parse::parse(env.dataset, &job.groups, chunk, &constants)? {
+            room(part.rows.size_bytes())?;
+            match gather.takes(&part.table) {
+                true => gather.push(part),
+                false => parsed.push(part),
+            }
         }
-        parsed.push(rows);
     }
-    Ok(Some(parsed))
+    parsed.extend(gather.finish(&constants, &env.call(job), &mut room)?);
+    Ok(parsed)
 }
 
 /// Folds a file in memory. `made` counts what has become of this batch's rows.
@@ -381,7 +406,7 @@ fn fold_whole(
     Ok(out)
 }
 
-/// What a worker makes of a chunk.
+/// What a worker makes of a chunk, for each table that it goes to.
 struct Worked {
     parsed: Parsed,
     conformed: Option<Conformed>,
@@ -449,12 +474,14 @@ fn stream_rows(
     let started = std::time::Instant::now();
     let constants = parse::constants(env.dataset, &job.groups);
     let mut reader = env.open(job)?;
+    let mut gathered = Gathered::new(env);
     // The first chunk says what the columns are.
     let mut first: Vec<Parsed> = Vec::new();
     if let Some(chunk) = reader.next() {
         let chunk = chunk.map_err(Failure::from)?;
-        let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
-        first.push(parse::parse(chunk, table, &constants)?);
+        for part in parse::parse(env.dataset, &job.groups, chunk, &constants)? {
+            first.extend(gathered.take(part)?);
+        }
         env.runtime.block_on(tables.see(&first, &[]))?;
     }
     let mut fold = env.fold(job, tables.view(), 1);
@@ -465,7 +492,7 @@ fn stream_rows(
     let n_widened = tables.n_widened();
 
     let (chunk_in, chunk_out) = sync_channel::<(usize, Chunk)>(env.threads * 2);
-    let (work_in, work_out) = sync_channel::<(usize, Result<Worked, Failure>)>(env.threads * 2);
+    let (work_in, work_out) = sync_channel::<(usize, Result<Vec<Worked>, Failure>)>(env.threads * 2);
     // Owned by the workers alone: when they have ended, the reader sees it.
     let chunk_out = Arc::new(Mutex::new(chunk_out));
     let worker_view = tables.view();
@@ -513,37 +540,53 @@ fn stream_rows(
         for parsed in first.drain(..) {
             fold.add(parsed, None, &mut |ready| put(tables, ready, sinks))?;
         }
-        let mut waiting: BTreeMap<usize, Result<Worked, Failure>> = BTreeMap::new();
+        let mut waiting: BTreeMap<usize, Result<Vec<Worked>, Failure>> = BTreeMap::new();
         let mut next = 0;
         while let Ok((index, worked)) = work_out.recv() {
             waiting.insert(index, worked);
             while let Some(worked) = waiting.remove(&next) {
                 next += 1;
-                let Worked { parsed, conformed, is_news } = worked?;
-                if is_news {
-                    let before = tables.columns_of(&parsed.table);
-                    env.runtime.block_on(tables.see(std::slice::from_ref(&parsed), &[]))?;
-                    if tables.n_widened() != n_widened {
-                        return Ok(None);
+                for Worked { parsed, conformed, is_news } in worked? {
+                    let Some(parsed) = gathered.take(parsed)? else { continue };
+                    if is_news {
+                        let before = tables.columns_of(&parsed.table);
+                        env.runtime.block_on(tables.see(std::slice::from_ref(&parsed), &[]))?;
+                        if tables.n_widened() != n_widened {
+                            return Ok(None);
+                        }
+                        if tables.columns_of(&parsed.table) != before {
+                            grown_since = true;
+                            again |=
+                                fold.has_rows_of(&parsed.table) && tables.has_expectations(&parsed.table);
+                            fold.set_view(tables.view());
+                        }
                     }
-                    if tables.columns_of(&parsed.table) != before {
-                        grown_since = true;
-                        again |= fold.has_rows_of(&parsed.table) && tables.has_expectations(&parsed.table);
-                        fold.set_view(tables.view());
+                    if again {
+                        // The rest is looked at for more columns, once for all.
+                        continue;
                     }
+                    // Once the table grew, what workers conformed under the first
+                    // view may lack a column.
+                    let conformed = if grown_since { None } else { conformed };
+                    fold.add(parsed, conformed, &mut |ready| put(tables, ready, sinks))?;
                 }
-                if again {
-                    // The rest is looked at for more columns, once for all.
-                    continue;
-                }
-                // Once the table grew, what workers conformed under the first
-                // view may lack a column.
-                let conformed = if grown_since { None } else { conformed };
-                fold.add(parsed, conformed, &mut |ready| put(tables, ready, sinks))?;
             }
+        }
+        // All batches of what was made of the whole file are looked at before any
+        // is conformed: a later one may hold what the first has not.
+        let made = gathered.finish(&constants, job)?;
+        if !made.is_empty() {
+            env.runtime.block_on(tables.see(&made, &[]))?;
+            if tables.n_widened() != n_widened {
+                return Ok(None);
+            }
+            fold.set_view(tables.view());
         }
         if again {
             return Ok(None);
+        }
+        for parsed in made {
+            fold.add(parsed, None, &mut |ready| put(tables, ready, sinks))?;
         }
         fold.rest(&mut |ready| put(tables, ready, sinks))?;
         let mut out = fold.finish()?;
@@ -561,15 +604,61 @@ fn work(
     chunk: Chunk,
     constants: &[(String, String)],
     view: &View,
-) -> Result<Worked, Failure> {
-    let table = parse::table_of(env.dataset, &job.groups, &chunk.stream)?;
-    let parsed = parse::parse(chunk, table, constants)?;
-    let known = view.tables.get(&parsed.table);
-    let is_news = known.is_none_or(|t| t.is_news(&parsed.rows));
-    let conformed = match known {
-        // A failure is found again in order, where the row's number is known.
-        Some(t) if !is_news => conform_rows(&t.plan, &parsed.rows, 1).ok(),
-        _ => None,
+) -> Result<Vec<Worked>, Failure> {
+    let parts = parse::parse(env.dataset, &job.groups, chunk, constants)?;
+    let work = |parsed: Parsed| {
+        let known = view.tables.get(&parsed.table);
+        let is_news = known.is_none_or(|t| t.is_news(&parsed.rows));
+        let conformed = match known {
+            // A failure is found again in order, where the row's number is known.
+            Some(t) if !is_news => conform_rows(&t.plan, &parsed, 1).ok(),
+            _ => None,
+        };
+        Worked { parsed, conformed, is_news }
     };
-    Ok(Worked { parsed, conformed, is_news })
+    Ok(parts.into_iter().map(work).collect())
+}
+
+/// Rows of a large file that come together before their columns are looked at,
+/// within the memory that one batch may take.
+struct Gathered<'a> {
+    env: &'a Env<'a>,
+    gather: Gather<'a>,
+    size_bytes: usize,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(env: &'a Env<'a>) -> Self {
+        Self { env, gather: Gather::new(env.dataset), size_bytes: 0 }
+    }
+
+    /// Keeps rows of tables that are gathered, and hands on others.
+    fn take(&mut self, parsed: Parsed) -> Result<Option<Parsed>, Halt> {
+        if !self.gather.takes(&parsed.table) {
+            return Ok(Some(parsed));
+        }
+        hold(&mut self.size_bytes, parsed.rows.size_bytes(), self.env)?;
+        self.gather.push(parsed);
+        Ok(None)
+    }
+
+    fn finish(self, constants: &[(String, String)], job: &Job) -> Result<Vec<Parsed>, Halt> {
+        let mut size_bytes = self.size_bytes;
+        self.gather.finish(constants, &self.env.call(job), &mut |size| hold(&mut size_bytes, size, self.env))
+    }
+}
+
+fn hold(held: &mut usize, size: usize, env: &Env<'_>) -> Result<(), Halt> {
+    *held += size;
+    if *held <= env.held_bytes {
+        return Ok(());
+    }
+    Err(Halt::Failed(Failure::new(
+        Code::TooLargeToHold,
+        format!(
+            "`merge` and `hook` take all of a file's rows at once, and its rows with what is made of them take more \
+             than {} MiB of memory",
+            env.held_bytes >> 20
+        ),
+    )))
 }

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use lakegate_domain::model::{
-    Column, Csv, Dataset, Evolve, Format, Kind, OnFail, PartitionBy, Table, qc_name,
-};
+use lakegate_domain::model::{Column, Dataset, Evolve, Kind, OnFail, PartitionBy, Table, qc_name};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
@@ -23,6 +21,7 @@ use lakegate_lake::sink::SinkOptions;
 
 use super::dedupe::Dedupers;
 use super::fold::compile_transform;
+use super::gather::nulls_of;
 use super::parse::{Parsed, Rows};
 use super::quality;
 use lakegate_format::text::Notation;
@@ -442,15 +441,6 @@ impl Tables {
     }
 }
 
-/// Spellings of a missing value: those of the reader that feeds the table.
-fn nulls_of(dataset: &Dataset, config: &Table, table: &str) -> Vec<String> {
-    let stream = config.from.as_deref().unwrap_or(table);
-    match dataset.read.format_of(Some(stream)) {
-        Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
-        _ => Vec::new(),
-    }
-}
-
 /// A text file whose header names none of the columns that are declared or were
 /// added since is another kind of file, such as a page that says that a service
 /// is down. Under `rescue` its values are kept aside, as all that is not known.
@@ -602,7 +592,8 @@ impl TableState {
         output.into_iter().for_each(note);
         for target in &mut self.plan.targets {
             if target.spec.unit.is_none() {
-                target.spec.unit = units.get(target.spec.source()).cloned();
+                let unit = target.spec.sources().find_map(|s| units.get(s)).cloned();
+                target.spec.unit = unit;
             }
             if target.stated == Stated::default() {
                 target.stated = stated_of(&stated, &target.spec);
@@ -620,12 +611,16 @@ impl TableState {
         let unknown = |plan: &Plan, name: &str| {
             inputs.iter().any(|names| conform::unknown_columns(plan, names).contains(&name))
         };
+        // Of several inputs of a column the first that is there counts.
+        let is_source = |c: &Column, name: &str| {
+            inputs.iter().any(|names| c.sources().find(|s| names.contains(s)) == Some(name))
+        };
         for name in order {
             let declared: Option<Column> = self
                 .config
                 .columns
                 .iter()
-                .find(|c| c.source() == name && c.kind.is_none())
+                .find(|c| c.kind.is_none() && is_source(c, &name))
                 .filter(|c| !self.plan.targets.iter().any(|t| t.spec.name == c.name))
                 .cloned();
             let known = !unknown(&self.plan, &name);

@@ -75,6 +75,84 @@ fn the_waves_of_0_2_are_as_tsdat_made_them() {
     );
 }
 
+/// Bins of the current meter.
+const BINS: usize = 50;
+
+/// What the pipeline's hook `customize_raw_datasets` did in Python, as SQL: one
+/// list of each row's bins, and how deep they are.
+fn currents() -> String {
+    let listed = |of: &dyn Fn(usize) -> String| (1..=BINS).map(of).collect::<Vec<_>>().join(", ");
+    let speeds = listed(&|n| format!("cast(\"currents.Vel{n} (mm/s)\" as double)"));
+    // 225 is its fill value.
+    let directions = listed(&|n| format!("nullif(cast(\"currents.Dir{n} (deg)\" as double), 225)"));
+    let depths = listed(&|n| format!("{} + above.depth", 4 * n));
+    format!(
+        "    transform: |
+      select input.*, make_array({speeds}) as current_speed, make_array({directions}) as current_direction,
+        make_array({depths}) as depth
+      from input cross join (
+        select median(cast(\"currents.BlankingDistance\" as double)) + median(cast(\"currents.HeadDepth\" as double)) as depth
+        from input
+      ) above
+"
+    )
+}
+
+#[test]
+fn the_buoy_of_0_2_is_as_tsdat_made_it_once_its_hook_is_written() {
+    let Some(data) = data() else { return };
+    let lake = TestLake::new("");
+    copy(&data.join("tsdat/v0_2/config"), &lake.path("repository"));
+    let archive = data.join("tsdat/v0_2/input/buoy.z05.00.20201201.000000.zip");
+    let pipeline = "repository/a2e_buoy_ingest_config_humboldt_config.yml";
+    let imported = import(&lake, pipeline, &["--sample", archive.to_str().unwrap()], FINDINGS);
+    let left = notes(&imported, "not taken over");
+    let made = "depth, current_speed, current_direction, gill_wind_speed, gill_wind_direction, YSI_SST: ";
+    assert!(left.len() == 1 && left[0].starts_with(made), "{left:#?}");
+
+    // At the places that the file names.
+    let dataset = "humboldt_buoy_z05_10min_a1";
+    let path = format!("datasets/{dataset}.yaml");
+    let mut text = fs::read_to_string(lake.path(&path)).unwrap();
+    let place = text.find("    # transform: |").unwrap();
+    text.insert_str(place, &currents());
+    for (column, from) in [
+        ("gill_wind_speed", "gill.Horizontal Speed (m/s)"),
+        ("gill_wind_direction", "gill.Horizontal Direction (deg)"),
+        ("YSI_SST", "surfacetemp.Surface Temperature (C)"),
+    ] {
+        let key = format!("      {column}:\n");
+        assert!(text.contains(&key), "{text}");
+        text = text.replacen(&key, &format!("{key}        from: '{from}'\n"), 1);
+    }
+    lake.write(&path, text);
+    lake.lakegate(&["check"]).is(DONE);
+
+    lake.land(&format!("landing/ops/{dataset}/buoy.z05.00.20201201.000000.zip"), read(&archive));
+    lake.run();
+    lake.prove();
+    let datastream = "humboldt.buoy_z05-10min.a1";
+    let name = format!("{datastream}.20201201.000000.nc");
+    let ours = Cdf::open(&lake.path(format!("lake/export/humboldt/{datastream}/{name}")));
+    let golden = Cdf::open(&data.join("tsdat/v0_2/expected").join(&name));
+    assert_known(
+        &ours.differences(&golden),
+        &[
+            Known {
+                pattern: ":Conventions: added",
+                reason: "exports say by which conventions they are made",
+            },
+            Known { pattern: ":history: *", reason: OF_THE_RUN },
+            Known { pattern: ":input_files: missing", reason: OF_THE_RUN },
+            Known {
+                pattern: "*:fail_range: stored as double, golden int64",
+                reason: "it is stored as `valid_range` is",
+            },
+            Known { pattern: "qc_*:flag_masks: stored as int, golden int64", reason: BY_CF },
+        ],
+    );
+}
+
 /// What the template of a repository has in `shared/`, which is not among the
 /// samples.
 const QUALITY: &str = "
