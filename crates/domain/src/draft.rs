@@ -9,6 +9,7 @@ pub mod busobservatory;
 mod choose;
 mod name;
 mod secrets;
+pub mod tsdat;
 
 use std::fmt::Write as _;
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-pub use feeds::{Feed, FeedAdd, Import, ImportBusobservatory, Poll, Simulate, Simulated, SimulatedFeeds};
+pub use feeds::{
+    Feed, FeedAdd, Import, ImportBusobservatory, ImportTsdat, Poll, Simulate, Simulated, SimulatedFeeds,
+};
 use lakegate_domain::config::parse_lapse;
 use lakegate_domain::job::FileState;
 use lakegate_domain::{Code, DatasetName, FileId, TableName};
@@ -44,8 +46,8 @@ Exit codes:
     2  the command line or the configuration is wrong
     3  finished, but: files were parked or match no dataset, or a feed could not be
        polled (run), golden rows differ (test), something does not add up (prove),
-       files were refused and nothing was changed (replay), some feeds cannot be
-       expressed (import), files have problems (review)
+       files were refused and nothing was changed (replay), some feeds or parts of
+       pipelines cannot be expressed (import), files have problems (review)
     4  another process works on this lake
   130  interrupted; `up` and `serve`, which end only so, end with 0
 
@@ -795,6 +797,7 @@ mod tests {
             "lakegate feed add u --yes --print",
             "lakegate feed add u --header X",
             "lakegate import busobservatory",
+            "lakegate import tsdat",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -819,6 +822,7 @@ mod tests {
             "lakegate up --listen 127.0.0.1:0 --admin",
             "lakegate feed add https://h/x?key=a --header X-Key:b --header Accept:c --name d --print",
             "lakegate import busobservatory stack_config.json --team t --dry-run",
+            "lakegate import tsdat pipelines --team t --landing in --sample a.zip --dry-run",
             "lakegate serve --listen [::1]:8080 --feeds-only --name a --name b --per-minute 0",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());

@@ -7,13 +7,13 @@
 //! `decode`), `compile` (names resolved, defaults filled in, checked).
 
 mod compile;
-mod decode;
+pub(crate) mod decode;
 mod diagnostic;
 mod raw;
 pub(crate) mod scalars;
 pub mod schema;
 pub mod secret;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::fs;
 use std::io;

@@ -1,5 +1,6 @@
 //! Configuration and routes, through the public functions of the crate.
 
+mod cases;
 mod drafts;
 mod examples;
 mod feeds;
@@ -8,6 +9,7 @@ mod quality;
 mod routes;
 mod schemas;
 mod transit_columns;
+mod tsdat;
 mod wrong;
 
 use std::path::Path;

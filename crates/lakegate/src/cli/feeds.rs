@@ -78,10 +78,47 @@ pub struct FeedAdd {
 #[derive(Clone, Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  lakegate import busobservatory config/stack_config.json")]
+  lakegate import busobservatory config/stack_config.json
+  lakegate import tsdat ~/ingest-pipelines")]
 pub enum Import {
     /// A Bus Observatory's stack_config.json: a dataset for each feed
     Busobservatory(ImportBusobservatory),
+    /// A repository of tsdat: a dataset for each pipeline
+    Tsdat(ImportTsdat),
+}
+
+/// Writes a dataset file for each pipeline of a tsdat repository, of the 0.2 style or
+/// the current one: what files it takes and how they are read, its variables with all
+/// attributes, its quality checks with their bits, and an export that is called and
+/// laid out as tsdat's. What is in Python (hooks, classes of your own) is listed by
+/// name, with the place in the file where its work belongs. Nothing that exists is
+/// overwritten.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakegate import tsdat ~/ingest-pipelines --dry-run
+  lakegate import tsdat pipelines/buoy/config/pipeline_humboldt.yaml --team ocean
+  lakegate import tsdat pipelines/buoy --sample data/buoy.z05.00.20201201.000000.zip
+
+Exit code 3 says that something waits for you: a file that is missing, a hook, a
+pipeline that was not written.")]
+pub struct ImportTsdat {
+    /// A repository, a folder of one, or one pipeline file
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Team of the datasets [default: the lake's only one]
+    #[arg(long)]
+    pub team: Option<String>,
+    /// One landing folder for all of them; each takes the files of its pattern
+    /// [default: landing/<team>/<dataset>]
+    #[arg(long, value_name = "DIR")]
+    pub landing: Option<String>,
+    /// An input file: its members and columns tell what the configuration does not say
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Writes a dataset file for each feed of a Bus Observatory's stack_config.json.

@@ -1,8 +1,10 @@
 //! `import`: the configuration of another system as dataset files.
 
+mod tsdat;
+
 use std::path::Path;
 
-use lakegate_domain::config::SourceText;
+use lakegate_domain::config::{SourceText, Texts};
 use lakegate_domain::draft::Refusal;
 use lakegate_domain::draft::busobservatory::{self, Imports};
 use serde_json::{Value, json};
@@ -12,6 +14,8 @@ use super::{Result, Shell};
 use crate::adding;
 use crate::cli::{Exit, ImportBusobservatory};
 use crate::render;
+
+pub use tsdat::tsdat;
 
 pub fn busobservatory(shell: &Shell, args: &ImportBusobservatory) -> Result<Exit> {
     let text = std::fs::read_to_string(&args.file).map_err(|e| {
@@ -34,21 +38,10 @@ pub fn busobservatory(shell: &Shell, args: &ImportBusobservatory) -> Result<Exit
             refused.push((import.system_id, format!("{path} exists, and is not overwritten")));
             continue;
         }
-        let candidate = SourceText::new(&path, import.draft.yaml());
-        let others = good.iter().map(|i| SourceText::new(i.draft.path(), i.draft.yaml()));
-        match texts.with(others.chain([candidate])).compile() {
-            Ok(_) => good.push(import),
-            Err(found) => {
-                let why: Vec<String> = found
-                    .items()
-                    .iter()
-                    .map(|d| match &d.help {
-                        Some(help) => format!("{}; {help}", d.message),
-                        None => d.message.clone(),
-                    })
-                    .collect();
-                refused.push((import.system_id, why.join(". ")));
-            }
+        let others = good.iter().map(|i| (i.draft.path(), i.draft.yaml()));
+        match compiles(&texts, others, &path, &import.draft.yaml()) {
+            Ok(()) => good.push(import),
+            Err(why) => refused.push((import.system_id, why)),
         }
     }
     let files: Vec<(String, String)> = good.iter().map(|i| (i.draft.path(), i.draft.yaml())).collect();
@@ -58,6 +51,31 @@ pub fn busobservatory(shell: &Shell, args: &ImportBusobservatory) -> Result<Exit
     }
     report(shell, args, &root, &good, &refused)?;
     Ok(if refused.is_empty() { Exit::Done } else { Exit::Findings })
+}
+
+/// Compiles a file together with the lake and the others that are written.
+///
+/// # Errors
+/// What the compiler has against it, in sentences.
+fn compiles(
+    texts: &Texts,
+    others: impl Iterator<Item = (String, String)>,
+    path: &str,
+    text: &str,
+) -> Result<(), String> {
+    let others = others.map(|(path, text)| SourceText::new(path, text));
+    let all = texts.with(others.chain([SourceText::new(path, text)]));
+    all.compile().map(drop).map_err(|found| {
+        let why: Vec<String> = found
+            .items()
+            .iter()
+            .map(|d| match &d.help {
+                Some(help) => format!("{}; {help}", d.message),
+                None => d.message.clone(),
+            })
+            .collect();
+        why.join(". ")
+    })
 }
 
 fn report(

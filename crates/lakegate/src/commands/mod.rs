@@ -310,6 +310,7 @@ pub fn execute(cli: Cli, stop: Arc<AtomicBool>) -> Exit {
         Command::Simulate(a) => simulate::simulate(&shell, &a),
         Command::Feed(Feed::Add(a)) => feed::add(&shell, &a),
         Command::Import(Import::Busobservatory(a)) => import::busobservatory(&shell, &a),
+        Command::Import(Import::Tsdat(a)) => import::tsdat(&shell, &a),
     };
     match result {
         Ok(exit) => exit,

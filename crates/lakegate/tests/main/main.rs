@@ -3,6 +3,7 @@
 
 mod adding;
 mod bad_input;
+mod cdf;
 mod columns;
 mod crash;
 mod dedupe;
@@ -27,3 +28,4 @@ mod soak;
 mod statements;
 mod surprises;
 mod told;
+mod tsdat;
