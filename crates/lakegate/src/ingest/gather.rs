@@ -11,7 +11,6 @@ use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Hook, Kind, M
 use lakegate_domain::{Code, Failure};
 use lakegate_format::conform::{self, Plan, Target, column_name};
 use lakegate_format::merge::{self, MergedColumn, Naming};
-use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::open::Stream;
 use lakegate_format::text::TextBatch;
 use lakegate_format::typed_conform::delta_type;

@@ -413,7 +413,7 @@ pub fn outcomes(dataset: &Dataset, files: &[(Job, FileOut)]) -> Vec<Outcome> {
 
 /// What the dataset's quality checks and expectations said of a file.
 pub fn expectations(dataset: &Dataset, out: &FileOut) -> Vec<ExpectationResult> {
-    let of = |(table, t): (&String, &TableOut)| {
+    let of = |(table, t): (&String, &outcome::TableOut)| {
         let table = dataset.name.table(table);
         let quality: Vec<_> = quality::results(&table, &t.quality).collect();
         quality.into_iter().chain(expectation_results(table, &t.findings)).collect::<Vec<_>>()
