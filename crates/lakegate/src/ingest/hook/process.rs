@@ -1,6 +1,7 @@
 //! The command's life: started, fed, listened to, ended.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,6 +30,8 @@ const KEPT_CHARS: usize = 400;
 const LOGGED_LINES: usize = 1000;
 /// What every message of an Arrow IPC stream begins with.
 const STREAM_START: [u8; 4] = [0xff; 4];
+/// How long a command whose rows are of no use may take to say why.
+const GRACE: Duration = Duration::from_secs(2);
 /// How often it is looked whether it has ended: at first, and at most.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
@@ -44,7 +47,6 @@ pub(super) fn run(
     let mut child = start(hook, call).map_err(|e| {
         failed(call, format!("the hook `{shown}` cannot be started: {}", not_started(hook, &e)))
     })?;
-    let limited = limit_memory(&child, hook.memory_bytes);
     let over = AtomicBool::new(false);
     let gave_up = AtomicBool::new(false);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -59,17 +61,13 @@ pub(super) fn run(
             gave_up.store(rows.is_err(), Ordering::Relaxed);
             rows
         });
-        let end = match limited {
-            Ok(()) => wait(&mut child, hook.timeout, call.stop, gave_up),
-            Err(_) => End::NotWanted,
-        };
+        let end = wait(&mut child, hook.timeout, call.stop, gave_up);
         kill_group(&child);
         let status = child.wait();
         over.store(true, Ordering::Relaxed);
         let given = given.join().unwrap_or_else(|_| Err(Refused::Rows("reading its rows panicked".into())));
         ((end, status), given, said.join().unwrap_or_default())
     });
-    limited.map_err(|e| failed(call, format!("the hook `{shown}` cannot be held to its `memory:`: {e}")))?;
     let with_said = |what: String| failed(call, format!("the hook `{shown}` {what}{}", told(&said)));
     let (end, status) = end;
     match (end, given) {
@@ -114,7 +112,17 @@ enum Refused {
 }
 
 fn start(hook: &Hook, call: &Call<'_>) -> std::io::Result<Child> {
-    let mut command = Command::new(program(call.root, &hook.command[0]));
+    let program = program(call.root, &hook.command[0])?;
+    let mut command = match hook.memory_bytes {
+        // A shell limits itself and then becomes the program: it has not a moment
+        // without its limit, and neither has what it starts.
+        Some(bytes) if cfg!(target_os = "linux") => {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", r#"ulimit -v "$0" && exec "$@""#, &(bytes >> 10).to_string()]).arg(program);
+            shell
+        }
+        _ => Command::new(program),
+    };
     command.args(&hook.command[1..]).current_dir(call.root).env_clear().process_group(0);
     for name in PASSED_ON {
         if let Some(value) = std::env::var_os(name) {
@@ -130,13 +138,24 @@ fn start(hook: &Hook, call: &Call<'_>) -> std::io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
-/// A program with a folder in its name lies below the lake's folder, whatever
-/// folder lakegate runs in.
-fn program(root: &Path, name: &str) -> PathBuf {
-    match name.contains('/') {
-        true => root.join(name),
-        false => PathBuf::from(name),
+/// Where a program is: with a folder in its name below the lake's folder, whatever
+/// folder lakegate runs in, else in a folder of `PATH`.
+fn program(root: &Path, name: &str) -> std::io::Result<PathBuf> {
+    let is_executable = |path: &Path| {
+        let metadata = path.metadata()?;
+        match metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+            true => Ok(()),
+            false => Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied)),
+        }
+    };
+    if name.contains('/') {
+        let path = root.join(name);
+        return is_executable(&path).map(|()| path);
     }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| is_executable(p).is_ok());
+    found.ok_or_else(|| std::io::ErrorKind::NotFound.into())
 }
 
 fn not_started(hook: &Hook, e: &std::io::Error) -> String {
@@ -155,27 +174,10 @@ fn not_started(hook: &Hook, e: &std::io::Error) -> String {
     }
 }
 
-/// Holds a command, and what it starts, to its address space.
-#[cfg(target_os = "linux")]
-fn limit_memory(child: &Child, bytes: Option<u64>) -> std::io::Result<()> {
-    let Some(bytes) = bytes else { return Ok(()) };
-    let limit = rlimit::prlimit(child.id() as i32, rlimit::Resource::AS, Some((bytes, bytes)), None);
-    match limit {
-        // It has ended already.
-        Err(e) if e.raw_os_error() == Some(nix::libc::ESRCH) => Ok(()),
-        other => other,
-    }
-}
-
-/// Other systems cannot limit another process.
-#[cfg(not(target_os = "linux"))]
-fn limit_memory(_: &Child, _: Option<u64>) -> std::io::Result<()> {
-    Ok(())
-}
-
 fn wait(child: &mut Child, timeout: Duration, stop: &AtomicBool, gave_up: &AtomicBool) -> End {
     let started = Instant::now();
     let mut pause = LOOK_EVERY.0;
+    let mut unwanted_since = None;
     loop {
         match child.try_wait() {
             Ok(Some(_)) => return End::Ended,
@@ -186,7 +188,11 @@ fn wait(child: &mut Child, timeout: Duration, stop: &AtomicBool, gave_up: &Atomi
             return End::Stopped;
         }
         if gave_up.load(Ordering::Relaxed) {
-            return End::NotWanted;
+            // One that fails closes its pipes before it has ended.
+            let since = *unwanted_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= GRACE {
+                return End::NotWanted;
+            }
         }
         let left = timeout.saturating_sub(started.elapsed());
         if left.is_zero() {
