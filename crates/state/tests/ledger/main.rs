@@ -8,6 +8,7 @@ mod opening;
 mod outcomes;
 mod parked;
 mod polls;
+mod review;
 mod tables;
 
 use std::path::PathBuf;
