@@ -73,9 +73,11 @@ pub struct Counted {
 }
 
 /// Whether the list of parameters has one with this unit; `None` for columns of
-/// flags and for the instant that a reader makes.
+/// flags and for the instant that a reader makes. What the header of a cast says
+/// of its place has no unit there.
 pub fn is_known(name: &str, unit: &str) -> Option<bool> {
-    (flagged(name).is_none() && name != DATETIME).then(|| known::is_known(name, unit))
+    let is_place = || unit.is_empty() && known::PLACE.contains(&name);
+    (flagged(name).is_none() && name != DATETIME).then(|| known::is_known(name, unit) || is_place())
 }
 
 /// Looks at a file's bytes: everything that is wrong with it, not only what

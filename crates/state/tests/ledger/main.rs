@@ -9,6 +9,7 @@ mod opening;
 mod outcomes;
 mod parked;
 mod polls;
+mod review;
 mod tables;
 
 use std::path::PathBuf;
