@@ -10,14 +10,24 @@ import time
 from pathlib import Path
 
 import bulk
+import feeds
 import fresh
 import month
 import report
 import scale
+import serve
 import small
 from lake import Lakegate
 
-PARTS = {"bulk": bulk.run, "small": small.run, "scale": scale.run, "fresh": fresh.run, "month": month.run}
+PARTS = {
+    "bulk": bulk.run,
+    "small": small.run,
+    "scale": scale.run,
+    "fresh": fresh.run,
+    "serve": serve.run,
+    "feeds": feeds.run,
+    "month": month.run,
+}
 
 
 def main() -> int:
@@ -41,6 +51,7 @@ def main() -> int:
     for name in names:
         print(f"\n== {name}", flush=True)
         started = time.monotonic()
+        busy = os.getloadavg()[0]
         result = PARTS[name](lakegate, given.work, size)
         record = {
             "part": name,
@@ -49,6 +60,7 @@ def main() -> int:
             "lakegate": lakegate.version,
             "peers": report.peers(),
             "machine": machine,
+            "load_before": round(busy, 1),
             "took_s": round(time.monotonic() - started),
             **result,
         }

@@ -9,7 +9,7 @@ import os
 import platform
 from pathlib import Path
 
-ORDER = ["bulk", "small", "scale", "fresh", "month"]
+ORDER = ["bulk", "small", "scale", "fresh", "serve", "feeds", "month"]
 #: Peak resident memory that a bulk load may take.
 PEAK_MIB = 512
 
@@ -52,7 +52,8 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def section(record: dict) -> list[str]:
-    return {"bulk": bulk, "small": small, "scale": scale, "fresh": fresh, "month": month}[record["part"]](record)
+    sections = {"bulk": bulk, "small": small, "scale": scale, "fresh": fresh, "serve": serve, "feeds": feeds, "month": month}
+    return sections[record["part"]](record)
 
 
 def bulk(record: dict) -> list[str]:
@@ -175,6 +176,50 @@ def fresh(record: dict) -> list[str]:
     ]
 
 
+def serve(record: dict) -> list[str]:
+    rows = [[f"{record[key]:,} ms" for key in ("p50_ms", "p90_ms", "p99_ms", "worst_ms")]]
+    return [
+        f"`/feeds/past/routes/{{route}}/{{yyyy}}/{{mm}}/{{dd}}/{{hh}}` as JSON, {record['rate']} requests a second for "
+        f"{record['took_s']:.0f} s, hours and routes by chance, from a table of {record['n_rows']:,} rows over 30 days; "
+        f"{record['rows_per_answer']} rows an answer. The same `lakegate up` polls and loads five feeds every five seconds "
+        f"({record['n_polls']} polls); the client runs on the same machine. The time of an answer begins when its request was "
+        "due, so that waiting counts.",
+        "",
+        *table(["median", "90 %", "99 %", "worst"], rows),
+        "",
+        f"- processor of `lakegate up`: {record['cpu_share']} cores; peak memory {record['peak_mib']:,} MiB",
+        "- " + verdict(record["p99_ms"] < 300, "99 % of the answers within 300 ms"),
+        "",
+    ]
+
+
+def feeds(record: dict) -> list[str]:
+    return [
+        f"{record['n_feeds']:,} feeds, each a dataset with a table of its own, polled every {record['every_s']} s by one "
+        f"`lakegate up`, half of them protobuf, half JSON, 72 vehicles each; {record['seconds']} s after the first minute. The "
+        "simulator that answers runs on the same machine.",
+        "",
+        *table(
+            ["polls", "failed", "ticks missed", "mean poll", "cores", "peak memory", "files parked"],
+            [
+                [
+                    f"{record['polls']:,}",
+                    str(record["failed"]),
+                    str(record["missed"]),
+                    f"{record['mean_ms']:.1f} ms",
+                    str(record["cores"]),
+                    f"{record['peak_mib']:,} MiB",
+                    str(record["n_parked"]),
+                ]
+            ],
+        ),
+        "",
+        "- " + verdict(record["cores"] < 1, "less than one core"),
+        "- " + verdict(record["peak_mib"] <= 1024, "at most 1 GiB"),
+        "",
+    ]
+
+
 def month(record: dict) -> list[str]:
     days = record["days"]
     rows = [
@@ -214,8 +259,18 @@ TITLES = {
     "small": "Ten thousand small files",
     "scale": "A growing lake",
     "fresh": "From a landed file to readable rows",
+    "serve": "An hour of a route over HTTP",
+    "feeds": "A thousand feeds",
     "month": "A month of feeds",
 }
+
+
+def idle(record: dict) -> str:
+    """How busy the machine was with other things, as far as it is known."""
+    busy = record.get("load_before")
+    if busy is None:
+        return "Whether the machine was idle was not kept."
+    return f"Load of the machine before: {busy}."
 
 
 def page(records: list[dict]) -> str:
@@ -236,7 +291,7 @@ def page(records: list[dict]) -> str:
             f"## {TITLES[part]}",
             "",
             f"`{newest['command']}` on {newest['at'][:10]}: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, "
-            f"{m['kernel']}; {newest['lakegate']}; {versions}.",
+            f"{m['kernel']}; {newest['lakegate']}; {versions}. {idle(newest)}",
             "",
             *section(newest),
         ]

@@ -2,7 +2,7 @@
 # Measures lakegate and its peers on this machine, prints the ratios, and
 # writes docs/benchmarks.md.
 #
-#   benches/run.sh [bulk|small|scale|fresh|month|all]...     all where nothing is said,
+#   benches/run.sh [bulk|small|scale|fresh|serve|feeds|month|all]...     all where nothing is said,
 #                                                            which is all but month
 #
 #   LAKEGATE_BENCH_DIR     where data and lakes are made (default /tmp/lakegate-bench)
@@ -14,7 +14,7 @@
 #   LAKEGATE_BIN           the binary to measure; a release build where it is not given
 #
 # Room: about 15 GB. Time on two cores: bulk 20 minutes, small 20, scale 15,
-# fresh 2, and the release build. A whole month is 1.7 million polls: hours.
+# fresh 2, serve 5, feeds 7, and the release build. A whole month is 1.7 million polls: hours.
 set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
 here="$(cd "$(dirname "$0")" && pwd)"

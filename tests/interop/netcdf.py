@@ -275,7 +275,7 @@ def compliance(path: Path, folder: Path, recommended: tuple[str, ...] = ()) -> N
     for kind in ("high_priorities", "medium_priorities", "low_priorities"):
         for item in judged[kind]:
             got, most = item["value"]
-            if item["name"] in recommended:
+            if item["name"] in recommended and kind == "medium_priorities":
                 check("a recommendation", got != most, item["name"], "is followed")
                 continue
             check(f"CF 1.8 of {path.name}, {kind}", got == most, item["name"], item["msgs"])

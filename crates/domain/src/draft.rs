@@ -92,7 +92,7 @@ impl Refusal {
 
     /// What the compiler has against a proposed file.
     pub fn of(found: &Diagnostics) -> Self {
-        Self::usage(found.to_string().trim_end(), "mend what is asked for, or write the file by hand")
+        Self::usage(found.to_message(), "mend what is asked for, or write the file by hand")
     }
 }
 

@@ -254,6 +254,22 @@ impl Read {
         }
     }
 
+    /// Whether a landed file of this name is text that is read once, from its
+    /// beginning to its end.
+    pub fn is_streamed_text(&self, name: &str) -> bool {
+        if self.member.is_some() || !self.streams.is_empty() {
+            return false;
+        }
+        match &self.format {
+            Some(format) => matches!(format, Format::Csv(_) | Format::Ndjson),
+            None => {
+                let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+                let known = ["csv", "tsv", "txt", "ndjson", "jsonl"];
+                known.iter().any(|known| ending.eq_ignore_ascii_case(known))
+            }
+        }
+    }
+
     /// How a record stream is read.
     pub fn format_of(&self, stream: Option<&str>) -> Option<&Format> {
         let own = self.streams.iter().find(|s| Some(s.name.as_str()) == stream);

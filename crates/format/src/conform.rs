@@ -417,7 +417,7 @@ impl Missing<'_> {
                 value::unquoted(raw)
             }
         };
-        let is_missing = !self.blanks && text.trim().is_empty() || self.nulls.holds(&text);
+        let is_missing = !self.blanks && value::trimmed(&text).is_empty() || self.nulls.holds(&text);
         (!is_missing).then_some(text)
     }
 }

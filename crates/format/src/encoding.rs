@@ -10,6 +10,8 @@ mod window;
 
 use std::io::{self, Read};
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use lakegate_domain::Code;
 use lakegate_domain::model::Encoding;
@@ -141,25 +143,25 @@ impl Read for Transcoder {
     }
 }
 
-/// Checks that a chunk is UTF-8 without NUL bytes.
+/// A chunk as text: UTF-8 without NUL bytes.
 ///
 /// `newline` is the byte that ends a line, `mend` says what the file's reader
 /// could do about another encoding.
-pub(crate) fn check_text(text: &[u8], place: Place, newline: u8, mend: &str) -> Result<()> {
-    if let Some(at) = memchr::memchr(0, text) {
+pub(crate) fn check_text(text: Bytes, place: Place, newline: u8, mend: &str) -> Result<ByteString> {
+    if let Some(at) = memchr::memchr(0, &text) {
         let here = place.advanced(&text[..at], newline);
         return Err(Error::new(
             Code::NulBytes,
             format!("{here} ({}): a NUL byte, which no text holds", here.offset()),
         ));
     }
-    if let Err(e) = std::str::from_utf8(text) {
+    ByteString::try_from(text.clone()).map_err(|e| {
         let at = e.valid_up_to();
         let here = place.advanced(&text[..at], newline);
-        return Err(Error::new(
+        let byte = text[at];
+        Error::new(
             Code::Encoding,
-            format!("{here} ({}): the byte 0x{:02X} is not UTF-8; {mend}", here.offset(), text[at]),
-        ));
-    }
-    Ok(())
+            format!("{here} ({}): the byte 0x{byte:02X} is not UTF-8; {mend}", here.offset()),
+        )
+    })
 }

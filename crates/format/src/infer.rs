@@ -4,7 +4,7 @@ use lakegate_domain::model::{Column, Kind};
 
 use crate::text::{Notation, TextBatch};
 use crate::time;
-use crate::value::{self, Nulls, Token};
+use crate::value::{self, Nulls, Token, trimmed};
 
 /// What has been seen in one column so far. Merging is commutative and
 /// associative: the order of samples never matters.
@@ -59,7 +59,7 @@ impl Seen {
                 }
             },
             Notation::Plain => {
-                let t = text.trim();
+                let t = trimmed(text);
                 if t.is_empty() {
                     self.text |= quoted && !text.is_empty();
                     return;

@@ -13,6 +13,7 @@ mod identify;
 mod pick;
 mod recognise;
 
+use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +39,12 @@ pub const CHUNK_BYTES: usize = 1 << 20;
 pub enum Source {
     Bytes(Bytes),
     File(PathBuf),
+    /// The file lies there as Zstandard frames, in which nothing can be sought.
+    Zstd {
+        path: PathBuf,
+        /// Of the file itself; ratios are measured by it.
+        size_bytes: u64,
+    },
 }
 
 /// Where a chunk's rows come from.
@@ -92,12 +99,20 @@ pub fn open_with(
     chunk_bytes: usize,
 ) -> Result<Reader> {
     guarded(|| {
-        let blob = match source {
-            Source::Bytes(bytes) => Blob::from(bytes),
-            Source::File(path) => Blob::open(&path)?,
+        let (input, size_bytes) = match source {
+            Source::Bytes(bytes) => (Input::Blob(Blob::from(bytes.clone())), bytes.len() as u64),
+            Source::File(path) => {
+                let blob = Blob::open(&path)?;
+                let size_bytes = blob.size();
+                (Input::Blob(blob), size_bytes)
+            }
+            Source::Zstd { path, size_bytes } => {
+                let frames = zstd::Decoder::new(File::open(&path)?)?;
+                (Input::Stream(Box::new(frames)), size_bytes)
+            }
         };
-        let peeler = Peeler::new(read.caps, blob.size(), spool);
-        let documents = Documents::open(Input::Blob(blob), file_name, read, peeler, chunk_bytes.max(1))?;
+        let peeler = Peeler::new(read.caps, size_bytes, spool);
+        let documents = Documents::open(input, file_name, read, peeler, chunk_bytes.max(1))?;
         Ok(Reader { documents, current: None, skips_empty: false, done: false })
     })
 }

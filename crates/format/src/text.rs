@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 
 /// Where one field's text stands. Eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +72,8 @@ pub struct TextBatch {
     /// Per column as many cells as there are rows.
     pub columns: Vec<Vec<Cell>>,
     pub n_rows: usize,
-    /// Valid UTF-8, as is every cell's range in it.
-    pub text: Bytes,
-    pub side: Vec<u8>,
+    pub text: ByteString,
+    pub side: String,
     /// Fields of rows longer than the header, under [`Ragged::Fill`]
     /// (`lakegate_domain::model::Ragged`): row in this batch, surplus ordinal
     /// from 1, text.
@@ -90,14 +89,9 @@ impl TextBatch {
         }
         let len = (cell.len & !QUOTED) as usize;
         let start = (cell.start & !SIDE) as usize;
-        let bytes = if cell.start & SIDE != 0 {
-            &self.side[start..start + len]
-        } else {
-            &self.text[start..start + len]
-        };
-        // Validated once per chunk by the parser; checking each cell again
-        // would cost as much as parsing it.
-        Some(std::str::from_utf8(bytes).expect("parsers cut valid UTF-8 at ASCII bytes"))
+        let all: &str = if cell.start & SIDE != 0 { &self.side } else { &self.text };
+        // Parsers cut at ASCII bytes.
+        Some(&all[start..start + len])
     }
 }
 
@@ -119,7 +113,7 @@ impl TextBatch {
             columns: cells,
             n_rows: columns.first().map_or(0, |(_, fields)| fields.len()),
             text: text.into(),
-            side: Vec::new(),
+            side: String::new(),
             surplus: Vec::new(),
         }
     }

@@ -9,6 +9,8 @@ use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
+use crate::value::trimmed;
+
 /// Microseconds since the Unix epoch, UTC.
 pub type Micros = i64;
 
@@ -80,7 +82,7 @@ fn digits(b: &[u8]) -> Option<u32> {
 
 /// Parses `YYYY-MM-DD`; nothing else may follow.
 pub fn parse_date(text: &str) -> Option<i32> {
-    let b = text.trim().as_bytes();
+    let b = trimmed(text).as_bytes();
     if b.len() != 10 || b[4] != b'-' || b[7] != b'-' {
         return None;
     }
@@ -90,7 +92,7 @@ pub fn parse_date(text: &str) -> Option<i32> {
 /// Parses `YYYY-MM-DD[T ]hh:mm[:ss[.f…]][Z|±hh[[:]mm]]`. Fractions beyond the
 /// microsecond are cut; a leap second is taken as the second after it.
 pub fn parse_iso(text: &str) -> Option<Written> {
-    let b = text.trim().as_bytes();
+    let b = trimmed(text).as_bytes();
     if b.len() < 16 || b[4] != b'-' || b[7] != b'-' || !matches!(b[10], b'T' | b't' | b' ') || b[13] != b':' {
         return None;
     }
@@ -200,7 +202,7 @@ pub enum TimeFormat {
 /// The parts of a time in a format. A year before 1000 is none: `%Y` would take
 /// the `26` of 2026 for the year 26.
 fn broken_down(format: &str, text: &str) -> Option<BrokenDownTime> {
-    let parts = BrokenDownTime::parse(format, text.trim()).ok()?;
+    let parts = BrokenDownTime::parse(format, trimmed(text)).ok()?;
     let is_short = parts.year().is_some_and(|year| year < 1000) && format.contains("%Y");
     (!is_short).then_some(parts)
 }
@@ -228,7 +230,7 @@ impl TimeFormat {
                 None => zone.instant(parse_date(text)?, 0)?,
             },
             TimeFormat::Unix { per_second } => {
-                let text = text.trim();
+                let text = trimmed(text);
                 let scale = 1_000_000 / per_second;
                 match text.parse::<i64>() {
                     Ok(n) => n.checked_mul(scale)?,

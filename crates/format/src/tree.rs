@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use lakegate_domain::Code;
 use serde_json::value::RawValue;
 
@@ -258,7 +258,7 @@ pub(crate) struct TextRows {
     names: Vec<String>,
     index: HashMap<String, usize>,
     cells: Vec<Vec<Cell>>,
-    side: Vec<u8>,
+    side: String,
     n_rows: usize,
 }
 
@@ -302,7 +302,7 @@ impl TextRows {
     /// Sets a field of the last row to a JSON token.
     pub fn set(&mut self, column: usize, token: &str) {
         let cell = Cell::in_side(self.side.len(), token.len(), false);
-        self.side.extend_from_slice(token.as_bytes());
+        self.side.push_str(token);
         self.cells[column][self.n_rows - 1] = cell;
     }
 
@@ -345,7 +345,7 @@ impl TextRows {
             names: self.names.into(),
             columns: self.cells,
             n_rows: self.n_rows,
-            text: Bytes::new(),
+            text: ByteString::new(),
             side: self.side,
             surplus: Vec::new(),
         }

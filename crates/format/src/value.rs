@@ -78,9 +78,18 @@ pub fn is_canonical_number(text: &str) -> bool {
     }
 }
 
+/// Text without the white space around it. Nearly all has none.
+#[inline]
+pub fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
+}
+
 /// An integer, also where it is written as `3.0` or `3e2`.
 pub fn int(text: &str) -> Option<i64> {
-    let t = text.trim();
+    let t = trimmed(text);
     if let Ok(n) = lexical_core::parse::<i64>(t.as_bytes()) {
         return Some(n);
     }
@@ -93,7 +102,7 @@ pub fn int(text: &str) -> Option<i64> {
 
 /// A float; an integer too long for one is refused rather than rounded.
 pub fn float(text: &str) -> Option<f64> {
-    let t = text.trim();
+    let t = trimmed(text);
     let first = *t.as_bytes().first()?;
     if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
         return match t.to_ascii_lowercase().as_str() {
@@ -120,14 +129,14 @@ pub fn float(text: &str) -> Option<f64> {
 pub fn float32(text: &str) -> Option<f32> {
     let wide = float(text)?;
     let narrow = wide as f32;
-    let is_integer = text.trim().trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit());
+    let is_integer = trimmed(text).trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit());
     let fits = narrow.is_finite() == wide.is_finite() && (!is_integer || f64::from(narrow) == wide);
     fits.then_some(narrow)
 }
 
 /// `true`/`false`; where the column is declared also `t f yes no y n 1 0`.
 pub fn boolean(text: &str, declared: bool) -> Option<bool> {
-    let t = text.trim();
+    let t = trimmed(text);
     if t.eq_ignore_ascii_case("true") {
         return Some(true);
     }
@@ -146,7 +155,7 @@ pub fn boolean(text: &str, declared: bool) -> Option<bool> {
 
 /// An exact decimal of `scale` places, or `None` where digits would be lost.
 pub fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    let t = text.trim();
+    let t = trimmed(text);
     let (negative, t) = match t.as_bytes().first()? {
         b'-' => (true, &t[1..]),
         b'+' => (false, &t[1..]),
@@ -213,7 +222,7 @@ impl<'a> Nulls<'a> {
         if self.spellings.is_empty() {
             return false;
         }
-        let t = text.trim();
+        let t = trimmed(text);
         self.spellings.contains(&t)
             || !self.numbers.is_empty() && float(t).is_some_and(|f| self.numbers.contains(&f))
     }

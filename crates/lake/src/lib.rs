@@ -10,6 +10,7 @@ pub mod error;
 pub mod expect;
 pub mod export;
 pub mod files;
+pub mod grid;
 pub mod layout;
 pub mod log;
 pub mod output;

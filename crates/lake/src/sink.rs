@@ -367,7 +367,8 @@ fn properties() -> WriterProperties {
     WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        // Of each page, so that an hour of one route is a few pages, not a row group.
+        .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(1 << 20))
         .set_created_by(concat!("lakegate ", env!("CARGO_PKG_VERSION")).to_string())
         // Row numbers are all different: a dictionary of them is only work.

@@ -145,7 +145,7 @@ fn create(path: &Path, text: &str) -> Result<(), Refusal> {
 /// What is wrong with it.
 pub fn current(root: &Path) -> Result<(Texts, Lake), Refusal> {
     let wrong = |found: &Diagnostics| {
-        Refusal::usage(found.to_string().trim_end(), "mend the configuration first: `lakegate check`")
+        Refusal::usage(found.to_message(), "mend the configuration first: `lakegate check`")
     };
     let (texts, failed) = config::read(root);
     let texts = texts.filter(|_| failed.is_empty()).ok_or_else(|| wrong(&failed))?;

@@ -284,7 +284,8 @@ fn take(
         .iter()
         .map(|seen| {
             let dataset = &routes[&seen.path].0;
-            Wanted { dataset: &dataset.name, seen: seen.clone(), after: dataset.after }
+            let is_text = dataset.read.is_streamed_text(&seen.path);
+            Wanted { dataset: &dataset.name, seen: seen.clone(), after: dataset.after, is_text }
         })
         .collect();
     let received = ctx.raw.receive(wanted);

@@ -10,6 +10,7 @@ mod context;
 mod engine;
 mod exports;
 mod failpoint;
+mod health;
 mod ingest;
 mod intake;
 mod mishap;
@@ -21,7 +22,6 @@ mod render;
 mod replay;
 mod statements;
 mod system;
-mod watch;
 mod worker;
 
 use std::process::ExitCode;

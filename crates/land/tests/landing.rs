@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use lakegate_domain::model::After;
 use lakegate_domain::{Code, DatasetName};
@@ -24,6 +24,8 @@ struct Lake {
     folder: TempDir,
     store: RawStore,
     dataset: DatasetName,
+    /// Whether what lands is text.
+    is_text: bool,
 }
 
 impl Lake {
@@ -31,7 +33,7 @@ impl Lake {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("landing")).unwrap();
         let store = RawStore::open(folder.path().join("storage/raw")).unwrap();
-        Self { folder, store, dataset: DatasetName::new("harbour", "buoy") }
+        Self { folder, store, dataset: DatasetName::new("harbour", "buoy"), is_text: false }
     }
 
     fn landing(&self) -> PathBuf {
@@ -54,7 +56,10 @@ impl Lake {
     }
 
     fn receive_with(&self, seen: Vec<Seen>, after: After) -> Vec<Outcome> {
-        let batch = seen.into_iter().map(|seen| Wanted { dataset: &self.dataset, seen, after }).collect();
+        let batch = seen
+            .into_iter()
+            .map(|seen| Wanted { dataset: &self.dataset, seen, after, is_text: self.is_text })
+            .collect();
         self.store.receive(batch)
     }
 
@@ -92,6 +97,7 @@ fn bytes_of(raw: RawBytes) -> Vec<u8> {
     match raw {
         RawBytes::Bytes(bytes) => bytes,
         RawBytes::File(path) => fs::read(path).unwrap(),
+        RawBytes::Zstd(path) => zstd::decode_all(File::open(path).unwrap()).unwrap(),
     }
 }
 
@@ -307,7 +313,7 @@ fn datasets_never_share_a_pack_and_answers_keep_their_order() {
         .files
         .into_iter()
         .enumerate()
-        .map(|(i, seen)| Wanted { dataset: [&two, &one][i % 2], seen, after: After::Keep })
+        .map(|(i, seen)| Wanted { dataset: [&two, &one][i % 2], seen, after: After::Keep, is_text: false })
         .collect();
     let outcomes = lake.store.receive(batch);
     for (i, outcome) in outcomes.iter().enumerate() {
@@ -352,6 +358,40 @@ fn a_large_file_is_a_pack_of_its_own() {
         let raw = lake.store.open_verified(place, &received.fingerprint).unwrap();
         assert!(matches!(raw, RawBytes::File(_)));
         assert_eq!(bytes_of(raw), big);
+    }
+}
+
+#[test]
+fn a_large_text_that_stays_in_the_landing_zone_is_kept_compressed() {
+    let text = "2026-01-01T00:00:00Z,12.5,north\n".repeat(400_000).into_bytes();
+    let mut rng = fastrand::Rng::with_seed(1);
+    let noise = std::iter::repeat_with(|| rng.u8(..)).take(SMALL_FILE_BYTES as usize + 1).collect();
+    for (bytes, after, method) in [
+        (&text, After::Keep, Method::Zstd),
+        (&text, After::Delete, Method::Whole),
+        (&noise, After::Keep, Method::Whole),
+    ] {
+        let lake = Lake { is_text: true, ..Lake::new() };
+        lake.land("big.csv", bytes);
+        let received = lake.receive_with(lake.list().files, after).remove(0).unwrap();
+        let place = place(&received);
+        assert_eq!((place.method, received.seen.size_bytes), (method, bytes.len() as u64));
+        assert_eq!(place.pack.ends_with("-big.csv.zst"), method == Method::Zstd, "{}", place.pack);
+        let stored = fs::read(lake.store.folder().join(&place.pack)).unwrap();
+        assert_eq!(place.stored_bytes, stored.len() as u64);
+        assert_eq!(received.fingerprint, blake3_of(bytes));
+        // The second time it is read through, and damage is seen.
+        for _ in 0..2 {
+            assert!(bytes_of(lake.store.open_verified(place, &received.fingerprint).unwrap()) == *bytes);
+        }
+        if method == Method::Zstd {
+            assert!(stored.len() * 10 < bytes.len(), "{}", stored.len());
+            let mut damaged = stored.clone();
+            damaged[stored.len() / 2] ^= 1;
+            fs::write(lake.store.folder().join(&place.pack), damaged).unwrap();
+            let failure = lake.store.open_verified(place, &received.fingerprint).unwrap_err();
+            assert_eq!(failure.code, Code::RawMissing);
+        }
     }
 }
 
@@ -492,6 +532,21 @@ fn another_file_system_is_copied_to_and_archived_to() {
     assert_eq!(lake.list().files, []);
 }
 
+#[test]
+fn a_copied_file_that_is_overwritten_in_the_store_is_seen() {
+    let lake = Lake::new();
+    lake.land("big.bin", vec![9; SMALL_FILE_BYTES as usize]);
+    let received = lake.receive_with(lake.list().files, After::Keep).remove(0).unwrap();
+    let raw = lake.store.folder().join(&place(&received).pack);
+    // The times of some file systems are as coarse as this.
+    let later = SystemTime::now() + Duration::from_secs(2);
+    let mut file = File::options().write(true).open(&raw).unwrap();
+    file.write_all(b"other").unwrap();
+    file.set_modified(later).unwrap();
+    let failure = lake.store.open_verified(place(&received), &received.fingerprint).unwrap_err();
+    assert_eq!(failure.code, Code::RawMissing);
+}
+
 // --- reading back ----------------------------------------------------------
 
 #[test]
@@ -542,11 +597,15 @@ fn a_place_never_leads_out_of_the_store() {
 
 #[test]
 fn methods_have_words() {
-    for (method, name) in [(Method::Stored, "stored"), (Method::Deflate, "deflate"), (Method::Whole, "whole")]
-    {
+    for (method, name) in [
+        (Method::Stored, "stored"),
+        (Method::Deflate, "deflate"),
+        (Method::Whole, "whole"),
+        (Method::Zstd, "zstd"),
+    ] {
         assert_eq!((method.name(), Method::parse(name)), (name, Some(method)));
     }
-    assert_eq!(Method::parse("zstd"), None);
+    assert_eq!(Method::parse("lz4"), None);
 }
 
 // --- disposing -------------------------------------------------------------
@@ -760,26 +819,4 @@ fn a_lost_ledger_does_not_cost_the_raw_bytes() {
     let swept = lake.store.sweep(&HashSet::new(), HOUR, SystemTime::now() + 2 * HOUR).unwrap();
     assert_eq!((swept.n_orphans, swept.problems.len()), (0, 1));
     lake.store.open_verified(place(&received[0]), &received[0].fingerprint).unwrap();
-}
-
-// --- budgets ---------------------------------------------------------------
-
-#[test]
-#[ignore = "a measurement; run it alone, in a release build"]
-fn ten_thousand_small_files_and_a_hundred_thousand_names() {
-    let lake = Lake::new();
-    let row = text(1000);
-    for i in 0..10_000 {
-        lake.land(&format!("{:02}/{i}.csv", i % 50), format!("{i}\n{}", &row[..8000]));
-    }
-    let files = lake.list().files;
-    let start = Instant::now();
-    let n = lake.receive_with(files, After::Keep).into_iter().filter(Result::is_ok).count();
-    println!("received {n} files of 8 kB in {:?}, packs {:?}", start.elapsed(), lake.stored().len());
-
-    for i in 0..90_000 {
-        File::create(lake.landing().join(format!("{:02}/n{i}.csv", i % 50))).unwrap();
-    }
-    let start = Instant::now();
-    println!("listed {} files in {:?}", lake.list().files.len(), start.elapsed());
 }

@@ -179,6 +179,15 @@ impl Diagnostics {
 }
 
 /// Plain text, each finding with its line and a caret, then the count.
+impl Diagnostics {
+    /// All of them as the message of one error: what prints it says that it is one.
+    pub fn to_message(&self) -> String {
+        let text = self.to_string();
+        let text = text.trim_end();
+        text.strip_prefix("error: ").unwrap_or(text).to_string()
+    }
+}
+
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for item in &self.items {

@@ -85,6 +85,7 @@ fn an_attribute_may_take_another() {
         of_file: &of_file,
         file: None,
         span: None,
+        column: None,
     };
     let found: Vec<_> = values.attributes().unwrap().into_iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(found, ["title=Waves of buoy z05", "site=buoy z05", "level={b1}"]);

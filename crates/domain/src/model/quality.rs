@@ -219,10 +219,9 @@ pub struct Flags {
 }
 
 impl Table {
-    /// The flags of all columns that have some.
-    pub fn flags(&self) -> IndexMap<String, Flags> {
-        let columns = self.columns.iter().map(|c| &c.name);
-        columns.filter_map(|c| Some((c.clone(), self.flags_of(c)?))).collect()
+    /// The flags of those of `columns` that have some.
+    pub fn flags<'c>(&self, columns: impl IntoIterator<Item = &'c str>) -> IndexMap<String, Flags> {
+        columns.into_iter().filter_map(|c| Some((c.to_string(), self.flags_of(c)?))).collect()
     }
 
     /// The flags of a column; `None` where nothing flags it, and the table has

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Assessment, Flags, Table};
+use super::{Assessment, Column, Flags, Table};
 
 /// Several record streams of a file that become one set of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,12 +144,26 @@ impl Table {
         match (&self.grid, &self.origin) {
             (Some(grid), _) => {
                 let is_value = !self.coordinates.iter().any(|c| c == column)
-                    && !grid.constants.iter().any(|c| c == column);
+                    && !grid.constants.iter().any(|c| c.eq_ignore_ascii_case(column))
+                    && !self.is_companion(column);
                 is_value.then(Grid::flags)
             }
-            (None, Some(origin)) => origin.flags_of(column),
+            (None, Some(_)) => self.origin_flags(column),
             (None, None) => None,
         }
+    }
+
+    /// The flags that a column's values have in the table that this one is made of.
+    pub fn origin_flags(&self, column: &str) -> Option<Flags> {
+        let own = self.columns.iter().find(|c| c.name == column);
+        self.origin.as_ref()?.flags_of(own.map_or(column, Column::source))
+    }
+
+    /// Whether a column says something of an average of the grid.
+    fn is_companion(&self, column: &str) -> bool {
+        let is_declared = |name: &str| self.columns.iter().any(|c| c.name == name);
+        let of = column.strip_suffix("_std").or_else(|| column.strip_suffix("_goodfraction"));
+        of.is_some_and(is_declared) && !is_declared(column)
     }
 
     /// Whether a file's rows of it come together before its columns are made.

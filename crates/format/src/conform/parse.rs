@@ -64,9 +64,9 @@ impl Parser {
                 Arc::new(b.finish()) as ArrayRef
             }};
         }
-        let exact = |t: &str| self.declared || value::is_canonical_number(t.trim());
+        let exact = |t: &str| self.declared || value::is_canonical_number(value::trimmed(t));
         // A word such as `NaN` or `inf` has one spelling.
-        let exact_float = |t: &str| exact(t) || t.trim().starts_with(char::is_alphabetic);
+        let exact_float = |t: &str| exact(t) || value::trimmed(t).starts_with(char::is_alphabetic);
         macro_rules! integers {
             ($builder:ty, $int:ty) => {
                 build!(<$builder>::with_capacity(n), |t: &str| exact(t)

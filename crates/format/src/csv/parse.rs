@@ -18,15 +18,16 @@ const QUOTED_CHARS: usize = 80;
 /// Errors: LG102 and LG112 (not text), LG101 (quotes that do not fit), LG106,
 /// LG109; each with its line in the file.
 pub(crate) fn parse(text: Bytes, place: Place, layout: &Layout) -> Result<TextBatch> {
-    check_text(
-        &text,
+    let text = check_text(
+        text,
         place,
         layout.newline,
         "if the file is in another encoding, set `encoding: latin-1` or `utf-16le`; else mend the file",
     )?;
-    let mut rows = Rows::new(&text, place, layout);
+    let mut rows = Rows::new(text.as_bytes(), place, layout);
     rows.read()?;
     let Rows { columns, n_rows, side, surplus, .. } = rows;
+    let side = String::from_utf8(side).expect("pieces of text, cut at ASCII bytes");
     let names = layout.names.clone();
     let mut batch = TextBatch { notation: Notation::Plain, names, columns, n_rows, text, side, surplus };
     if layout.nameless_last

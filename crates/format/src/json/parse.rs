@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use lakegate_domain::Code;
 
 use super::syntax::{self, Fault, Parsed, fault, is_space, kind_of, shown, skip_space, unexpected};
@@ -20,8 +21,9 @@ const MAX_CELLS: usize = 32 << 20;
 /// Errors: LG101 with line and column, LG106, LG113; LG102 and LG112 where it is
 /// not text.
 pub(crate) fn parse_lines(text: Bytes, place: Place, record_cap: usize) -> Result<TextBatch> {
-    check_text(&text, place, b'\n', ENCODING_HINT)?;
-    let mut columns = Columns::new(memchr::memchr_iter(b'\n', &text).count() + 1);
+    let checked = check_text(text, place, b'\n', ENCODING_HINT)?;
+    let text = checked.as_bytes();
+    let mut columns = Columns::new(memchr::memchr_iter(b'\n', text).count() + 1);
     let mut start = 0;
     while start < text.len() {
         let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |n| start + n);
@@ -40,7 +42,7 @@ pub(crate) fn parse_lines(text: Bytes, place: Place, record_cap: usize) -> Resul
         }
         start = end + 1;
     }
-    Ok(columns.batch(text))
+    Ok(columns.batch(checked))
 }
 
 fn line(text: &[u8], start: usize, columns: &mut Columns) -> Parsed<()> {
@@ -68,9 +70,10 @@ pub(crate) fn parse_elements(
     first_row: u64,
     record_cap: usize,
 ) -> Result<TextBatch> {
-    check_text(&text, place, b'\n', ENCODING_HINT)?;
+    let checked = check_text(text, place, b'\n', ENCODING_HINT)?;
+    let text = checked.as_bytes();
     let mut columns = Columns::new(text.len() / 64 + 1);
-    let mut at = skip_space(&text, 0);
+    let mut at = skip_space(text, 0);
     while at < text.len() {
         let row = first_row + columns.n_rows as u64;
         let start = at;
@@ -97,7 +100,7 @@ pub(crate) fn parse_elements(
             return Err(too_long(format!("row {row}"), at - start, record_cap));
         }
     }
-    Ok(columns.batch(text))
+    Ok(columns.batch(checked))
 }
 
 fn too_long(place: String, size: usize, cap: usize) -> Error {
@@ -212,14 +215,14 @@ impl Columns {
         Ok(column)
     }
 
-    fn batch(self, text: Bytes) -> TextBatch {
+    fn batch(self, text: ByteString) -> TextBatch {
         TextBatch {
             notation: Notation::Json,
             names: self.names.into(),
             columns: self.cells,
             n_rows: self.n_rows,
             text,
-            side: Vec::new(),
+            side: String::new(),
             surplus: Vec::new(),
         }
     }

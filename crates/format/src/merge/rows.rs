@@ -100,16 +100,16 @@ pub fn merge_text(
     nulls: &[Vec<String>],
     joined: &Joined,
 ) -> Result<TextBatch> {
-    let mut text = Vec::new();
+    let mut text = String::new();
     // Where each batch's text and what was unescaped of it begin.
     let mut bases: Vec<Vec<(usize, usize)>> = Vec::new();
     for batches in streams {
         let mut its = Vec::new();
         for batch in batches {
             let base = text.len();
-            text.extend_from_slice(&batch.text);
+            text.push_str(&batch.text);
             its.push((base, text.len()));
-            text.extend_from_slice(&batch.side);
+            text.push_str(&batch.side);
         }
         bases.push(its);
     }
@@ -161,7 +161,7 @@ pub fn merge_text(
         columns: made,
         n_rows: joined.n_rows,
         text: text.into(),
-        side: Vec::new(),
+        side: String::new(),
         surplus: surplus(streams, &bases, joined),
     })
 }
@@ -254,11 +254,26 @@ pub fn merge_typed(
                 })?
             }
         };
-        fields.push(Field::new(&column.name, array.data_type().clone(), true));
+        let metadata = stated(column, streams, keys);
+        fields.push(Field::new(&column.name, array.data_type().clone(), true).with_metadata(metadata));
         made.push(array);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(joined.n_rows));
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), made, &options)?)
+}
+
+/// What a stream says of a column, or the first of all of the key.
+fn stated(column: &MergedColumn, streams: &[Vec<RecordBatch>], keys: &[String]) -> HashMap<String, String> {
+    let source = match column.stream {
+        Some(_) => &column.source,
+        None => match keys.first() {
+            Some(key) => key,
+            None => return HashMap::new(),
+        },
+    };
+    let batch = streams.get(column.stream.unwrap_or(0)).and_then(|s| s.first());
+    let field = batch.and_then(|b| b.schema_ref().field_with_name(source).ok().cloned());
+    field.map_or_else(HashMap::new, |f| f.metadata().clone())
 }
 
 /// A column of all batches of a stream; null in those that lack it.

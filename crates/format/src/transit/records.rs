@@ -289,11 +289,10 @@ fn json_source(blob: &Blob, record_cap: usize) -> Result<Source> {
             ),
         ));
     }
-    check_text(&text, place, b'\n', "JSON is UTF-8; ask for the file in UTF-8")?;
-    let text = std::str::from_utf8(&text).map_err(|e| Error::new(Code::Bug, e.to_string()))?;
+    let text = check_text(text.into(), place, b'\n', "JSON is UTF-8; ask for the file in UTF-8")?;
 
     let mut around = Around::new();
-    let mut level = Raw::of_text(text)?;
+    let mut level = Raw::of_text(&text)?;
     let mut path = String::new();
     for step in SIRI_PATH {
         let fields = level.fields()?;

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type};
 use arrow::error::ArrowError;
 
 /// The cells of a column.
-pub(super) struct Cells {
+pub(crate) struct Cells {
     n_rows: usize,
     /// The innermost values; a cell is an index into them.
     pub leaf: ArrayRef,
@@ -104,7 +104,7 @@ impl Cells {
 }
 
 /// The type of the flags of a column.
-pub(crate) fn flags_type(of: &DataType) -> DataType {
+pub fn flags_type(of: &DataType) -> DataType {
     match of {
         DataType::List(item) => {
             DataType::List(Arc::new(item.as_ref().clone().with_data_type(flags_type(item.data_type()))))
@@ -181,7 +181,7 @@ impl Ordered {
 }
 
 /// The cells whose value is missing: null, not-a-number, text without a letter.
-pub(super) fn missing(leaf: &ArrayRef) -> BooleanBuffer {
+pub(crate) fn missing(leaf: &ArrayRef) -> BooleanBuffer {
     let nulls = leaf.logical_nulls();
     let valid = |cell: usize| nulls.as_ref().is_none_or(|n| n.is_valid(cell));
     match leaf.data_type() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, UInt32Array};
 use arrow::buffer::BooleanBuffer;
+use arrow::compute::kernels::zip::zip;
 use arrow::compute::{SortColumn, SortOptions, cast, lexsort_to_indices, nullif, take};
 use arrow::datatypes::{DataType, Field, Int64Type};
 use arrow::error::ArrowError;
@@ -15,7 +16,7 @@ use lakegate_format::conform::rescued_with;
 
 use super::cells::{Cells, Numbers, missing, with_bit};
 use super::check::{Failed, Test, evaluate};
-use super::{Finding, Judged, Rows, Stage, Step, share, spline};
+use super::{Finding, Flagged, Judged, Rows, Stage, Step, share, spline};
 use crate::expect::shown;
 
 /// Values that a finding shows.
@@ -38,8 +39,9 @@ struct Work<'a> {
     n_dropped: u64,
 }
 
-pub(super) fn judge(stage: &Stage, rows: Rows) -> Result<Judged, Failure> {
-    let Rows { columns, numbers, rescued } = rows;
+pub(super) fn judge(stage: &Stage, given: Flagged) -> Result<Judged, Failure> {
+    let Flagged { rows: Rows { columns, numbers, rescued }, flags: mut prior } = given;
+    prior.resize(columns.len(), None);
     let n = numbers.len();
     let fits = |(column, field): (&ArrayRef, &Arc<Field>)| {
         column.len() == n && column.data_type() == field.data_type()
@@ -52,7 +54,12 @@ pub(super) fn judge(stage: &Stage, rows: Rows) -> Result<Judged, Failure> {
     let flags = columns
         .iter()
         .zip(&stage.flagged)
-        .map(|(column, flagged)| flagged.then(|| Cells::of(column).no_flags(column)).transpose())
+        .zip(prior)
+        .map(|((column, flagged), prior)| match (flagged, prior) {
+            (false, _) => Ok(None),
+            (true, Some(flags)) => Ok(Some(flags)),
+            (true, None) => Cells::of(column).no_flags(column).map(Some),
+        })
         .collect::<Result<Vec<_>, _>>()
         .map_err(bug)?;
     let mut work = Work {
@@ -202,10 +209,13 @@ impl Work<'_> {
                 }
             }
         }
-        let leaf: ArrayRef = match cells.leaf.data_type() {
+        // What did not fail stays to the last bit, also where it is no number.
+        let gone = BooleanArray::new(failed.clone(), None);
+        let filled: ArrayRef = match cells.leaf.data_type() {
             DataType::Float32 => Arc::new(leaf.iter().map(|v| v.map(|v| v as f32)).collect::<Float32Array>()),
             _ => Arc::new(Float64Array::from(leaf)),
         };
+        let leaf = zip(&gone, &filled, &cells.leaf)?;
         self.columns[column] = Cells::with_leaf(&self.columns[column], &leaf)?;
         Ok(())
     }

@@ -13,7 +13,7 @@
 //!
 //! Columns in, columns out: this module reads no file and writes no table.
 
-mod cells;
+pub(crate) mod cells;
 mod check;
 mod despike;
 mod file;
@@ -34,7 +34,7 @@ use lakegate_domain::{Code, Failure};
 
 use crate::expect::rule::predicate;
 use crate::transform::session_state;
-pub(crate) use cells::flags_type;
+pub use cells::flags_type;
 use check::{Test, unfit};
 
 /// A table's checks compiled against its Arrow schema.
@@ -73,6 +73,14 @@ pub struct Rows {
     pub numbers: Int64Array,
     /// By row what had no place so far, as a JSON object; `None` where no row has any.
     pub rescued: Option<Vec<Option<String>>>,
+}
+
+/// Rows whose values may have flags already.
+#[derive(Debug)]
+pub struct Flagged {
+    pub rows: Rows,
+    /// By column of the rows, its flags; none where there are fewer.
+    pub flags: Vec<Option<ArrayRef>>,
 }
 
 /// What became of them.
@@ -189,6 +197,17 @@ impl Stage {
         Ok(Stage { input: schema, output, flagged, coordinates, steps })
     }
 
+    /// With flags for these columns too, whose values come with some.
+    pub fn flagging(mut self, is_flagged: impl Fn(&str) -> bool) -> Stage {
+        for (flagged, field) in self.flagged.iter_mut().zip(self.input.fields()) {
+            *flagged |= is_flagged(field.name());
+        }
+        if self.flagged.contains(&true) {
+            self.output = with_flags(&self.input, &self.flagged);
+        }
+        self
+    }
+
     /// Whether rows pass unseen, and need not wait for the end of their file.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && !self.flagged.contains(&true)
@@ -215,7 +234,12 @@ impl Stage {
     /// LG504 where a check says `fail`, LG402 where a predicate has no answer for
     /// a row, LG901 if the columns are not those of the schema.
     pub fn judge(&self, rows: Rows) -> Result<Judged, Failure> {
-        file::judge(self, rows)
+        self.judge_flagged(Flagged { rows, flags: Vec::new() })
+    }
+
+    /// As [`Stage::judge`], of values that may have flags.
+    pub fn judge_flagged(&self, given: Flagged) -> Result<Judged, Failure> {
+        file::judge(self, given)
     }
 }
 

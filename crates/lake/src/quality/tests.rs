@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::*;
-use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Schema, SchemaRef};
 use indexmap::IndexMap;
 use lakegate_domain::model::{
     Assessment, Column, Kind, Level, Order, Quality, QualityCheck, Range, Then, qc_name,
@@ -13,10 +13,6 @@ use lakegate_domain::{Code, Failure};
 
 use super::reference::{self, Cell, File};
 use super::{Judged, Rows, Stage};
-
-fn utc() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
 
 fn check(check: QualityCheck, columns: &[&str], then: &[Then]) -> Quality {
     let bits = if then.contains(&Then::Flag) { columns } else { &[] };
@@ -289,6 +285,20 @@ fn what_no_spline_reaches_is_missing_and_everything_is_rescued() {
     }
     let rescued = judged.rescued.unwrap();
     assert_eq!(rescued.iter().flatten().count(), 3);
+}
+
+/// Interpolation touches nothing that did not fail.
+#[test]
+fn a_gap_beside_what_failed_stays_a_gap() {
+    let q = check(QualityCheck::Max(Level::Fail), &["v"], &[Then::Interpolate]);
+    let mut v: Vec<Option<f64>> = (0..12).map(|i| Some(f64::from(i) / 10.0)).collect();
+    (v[3], v[5], v[8]) = (Some(99.0), None, Some(f64::NAN));
+    let time = times((0..12).map(|i| Some(i * 1_000_000)).collect());
+    let judged = judge(&[q], time, Arc::new(Float64Array::from(v))).unwrap();
+    let got = values(&judged, "v");
+    assert!((got[3].unwrap() - 0.3).abs() < 1e-12, "{got:?}");
+    assert_eq!(got[5], None);
+    assert!(got[8].unwrap().is_nan());
 }
 
 fn lists(rows: &[Cell]) -> ArrayRef {

@@ -11,14 +11,14 @@ use super::run::print_list;
 use super::{Result, Shell, known_or_loaded, known_table};
 use crate::cli::{Exit, Files, Parked, Tables};
 use crate::context::now;
+use crate::health;
 use crate::render;
-use crate::watch;
 
 pub fn status(shell: &Shell) -> Result<Exit> {
     let ctx = shell.context_to_read()?;
     let status = ctx.block(ctx.store.status())?;
     let strays = ctx.block(ctx.store.list_strays())?;
-    let stood = watch::look(&ctx, &watch::watch(&ctx)?)?;
+    let stood = health::look(&ctx, &health::watch(&ctx)?)?;
     let unexported = ctx.block(ctx.store.failed_exports())?;
     let standing = |name: &DatasetName| stood.iter().find(|s| s.dataset == *name).map(|s| &s.standing);
     if shell.global.json {

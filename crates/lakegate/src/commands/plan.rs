@@ -232,7 +232,8 @@ fn try_file(
     };
     let at_us = now().0 * 1000;
     let mut fold =
-        FileFold::new(dataset, tables.view(), facts, at_us, shell.runtime.clone(), limits, &shell.stop);
+        FileFold::new(dataset, tables.view(), facts, at_us, shell.runtime.clone(), limits, &shell.stop)
+            .with_hooks(&looker.lake.root, groups);
     let folded = parsed.into_iter().try_for_each(|p| fold.add(p, None, &mut |_| Ok(())));
     match folded.and_then(|()| fold.rest(&mut |_| Ok(()))) {
         Err(Halt::Failed(failure)) => return Err(failure),

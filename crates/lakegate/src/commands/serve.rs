@@ -152,6 +152,17 @@ fn settings(http: &Http, listen: SocketAddr) -> Settings {
     }
 }
 
+/// Why nothing can be served at an address.
+pub fn cannot_listen(at: SocketAddr, e: &std::io::Error) -> Stop {
+    let message = match e.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("another program listens on {at}; choose another address with `--listen`")
+        }
+        _ => format!("cannot listen on {at}: {e}"),
+    };
+    Stop::Failed(Failure::new(Code::Storage, message))
+}
+
 /// Listens, and says where.
 fn bind(
     shell: &Shell,
@@ -166,15 +177,7 @@ fn bind(
     let session = Session::new(lake.storage.clone(), memory, &spill_to_read(&lake.storage), system)?;
     let name = lake.name.clone();
     let bound = shell.runtime.block_on(Server::bind(lake, store, &session, memory, settings, admin));
-    let server = bound.map_err(|e| {
-        let message = match e.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                format!("another program listens on {listen}; choose another address with `--listen`")
-            }
-            _ => format!("cannot listen on {listen}: {e}"),
-        };
-        Stop::Failed(Failure::new(Code::Storage, message))
-    })?;
+    let server = bound.map_err(|e| cannot_listen(listen, &e))?;
     let url = format!("http://{}", server.address()?);
     if shell.global.json {
         println!("{}", json!({ "lake": name, "url": url }));

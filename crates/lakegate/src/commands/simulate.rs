@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Parser;
-use lakegate_domain::{Code, Failure};
 use lakegate_simulate::{FEEDS, Faults, Simulator};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::serve::cannot_listen;
 use super::{Result, Shell, Stop, absolute};
 use crate::cli::{Cli, Command, Demo, Exit, Global, Simulate, Simulated, SimulatedFeeds};
 
@@ -108,13 +108,5 @@ fn simulator(args: &SimulatedFeeds) -> Result<Arc<Simulator>> {
 }
 
 fn listen(shell: &Shell, address: SocketAddr) -> Result<TcpListener> {
-    shell.runtime.block_on(TcpListener::bind(address)).map_err(|e| {
-        let message = match e.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                format!("another program listens on {address}; choose another address with `--listen`")
-            }
-            _ => format!("cannot listen on {address}: {e}"),
-        };
-        Stop::Failed(Failure::new(Code::Storage, message))
-    })
+    shell.runtime.block_on(TcpListener::bind(address)).map_err(|e| cannot_listen(address, &e))
 }

@@ -7,8 +7,7 @@ use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use lakegate_domain::model::Dataset;
 use lakegate_domain::{Code, Failure, FileId, TableName};
 use lakegate_format::conform::original_text;
-use lakegate_format::open::{Source, open};
-use lakegate_land::RawBytes;
+use lakegate_format::open::open;
 use lakegate_state::FileRow;
 use serde_json::{Value, json};
 
@@ -17,7 +16,7 @@ use crate::cli::{Exit, Trace, TraceTarget};
 use crate::context::{Context, now};
 use crate::ingest::fold::compile_transform;
 use crate::ingest::parse::{Parsed, Rows, constants, parse};
-use crate::ingest::prepare::place;
+use crate::ingest::prepare::{place, source};
 use crate::render;
 
 pub fn trace(shell: &Shell, args: &Trace) -> Result<Exit> {
@@ -120,10 +119,7 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
              record"
         )));
     }
-    let source = match ctx.raw.open_raw(&place(&f.raw)?)? {
-        RawBytes::Bytes(b) => Source::Bytes(b.into()),
-        RawBytes::File(p) => Source::File(p),
-    };
+    let source = source(ctx.raw.open_raw(&place(&f.raw)?)?, f.size_bytes);
     let name = f.path.rsplit('/').next().unwrap_or(&f.path);
     let values = constants(&dataset, &f.groups);
     let mut seen = 0u64;

@@ -14,12 +14,12 @@ use lakegate_land::{Nudge, Watcher};
 use super::{EXPORTING, LOADING, Observer, POLLING, TAKING, WATCHING, pause};
 use crate::context::Context;
 use crate::exports::{self, Exported};
+use crate::health;
 use crate::intake::{Intake, Round, landing_folders};
 use crate::mishap::caught;
 use crate::polling;
 use crate::reconcile::{self, Kinds};
 use crate::replay;
-use crate::watch;
 use crate::worker::Worker;
 
 /// How often zones are listed even though no event came.
@@ -145,7 +145,7 @@ pub fn up(ctx: &Context, observer: &dyn Observer, warn: &(dyn Fn(&str) + Sync)) 
         scope.spawn(move || {
             let mut trouble = Trouble::new(warnings);
             while !ctx.stopping() {
-                if trouble.outlive(ctx, WATCHING, || watch::keep_watching(ctx)).is_some() {
+                if trouble.outlive(ctx, WATCHING, || health::keep_watching(ctx)).is_some() {
                     return;
                 }
             }

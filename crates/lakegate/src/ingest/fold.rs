@@ -3,6 +3,7 @@
 //! become depends on nothing but the file and the configuration.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
+use super::derived;
+use super::gather;
+use super::hook::Call;
 use super::outcome::{FileOut, TableOut};
 use super::parse::{Parsed, Rows};
 use super::quality::{self, Originals, Slice, Waiting};
@@ -78,6 +82,10 @@ pub struct FileFold<'a> {
     stop: &'a AtomicBool,
     /// Whether no other file is folded at the same time.
     is_alone: bool,
+    /// Where hooks run, and the groups that they are told of.
+    hooks: Option<(&'a Path, &'a [(String, String)])>,
+    /// Rows that tables got of which others are made, by table.
+    origins: BTreeMap<String, Vec<RecordBatch>>,
     tables: BTreeMap<String, TableFold>,
 }
 
@@ -105,14 +113,30 @@ impl<'a> FileFold<'a> {
         limits: TransformLimits,
         stop: &'a AtomicBool,
     ) -> Self {
-        let tables = BTreeMap::new();
-        Self { dataset, view, facts, loaded_at_us, runtime, limits, stop, is_alone: true, tables }
+        Self {
+            dataset,
+            view,
+            facts,
+            loaded_at_us,
+            runtime,
+            limits,
+            stop,
+            is_alone: true,
+            hooks: None,
+            origins: BTreeMap::new(),
+            tables: BTreeMap::new(),
+        }
     }
 
     /// Other files are folded at the same time: one that is too large for its
     /// share of the memory is to be tried alone.
     pub fn beside_others(self) -> Self {
         Self { is_alone: false, ..self }
+    }
+
+    /// Hooks over another table's rows run in this folder, the lake's.
+    pub fn with_hooks(self, root: &'a Path, groups: &'a [(String, String)]) -> Self {
+        Self { hooks: Some((root, groups)), ..self }
     }
 
     /// Sees the tables as they have grown.
@@ -157,12 +181,13 @@ impl<'a> FileFold<'a> {
         fold.n_taken += n_rows as u64;
         fold.out.counts.n_read += parsed.n_read;
         let Some(sql) = &table.config.transform else {
+            let (parsed, flags) = without_flags(&table, parsed)?;
             let conformed = match conformed {
                 Some(c) => c,
                 None => conform_rows(&table.plan, &parsed, first_row)?,
             };
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
-            return put(self.conformed(&parsed.table, &table, conformed, rows, parsed.rows)?);
+            return put(self.conformed(&parsed.table, &table, conformed, rows, flags, parsed.rows)?);
         };
         let input = transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
@@ -201,47 +226,79 @@ impl<'a> FileFold<'a> {
     fn typed(&mut self, name: &str, table: &TableView, output: RecordBatch) -> Result<Ready, Halt> {
         let (data, rows) = take_rows(output)?;
         let first = rows.values().first().copied().unwrap_or(1) as u64;
+        let (data, flags) = match table.config.origin {
+            Some(_) => derived::without_flags(&table.config, &table.plan, &data)?,
+            None => (data, derived::no_flags(rows.len())?),
+        };
         let conformed = conform::conform_typed(&table.plan, &data, first).map_err(Failure::from)?;
-        self.conformed(name, table, conformed, rows, Rows::Typed(data))
+        self.conformed(name, table, conformed, rows, flags, Rows::Typed(data))
     }
 
-    /// Hands rows on, or keeps them where quality checks are to see the whole file.
+    /// Hands rows on, or keeps them where a grid or quality checks are to see the
+    /// whole file. `flags` are those that another table's rows came with.
     fn conformed(
         &mut self,
         name: &str,
         table: &TableView,
         conformed: Conformed,
         rows: Int64Array,
+        flags: RecordBatch,
         original: Rows,
     ) -> Result<Ready, Halt> {
-        if table.quality.is_empty() {
-            return Ok(self.checked(name, table, conformed, rows, &Original::Batch(&original))?);
+        if table.quality.is_empty() && table.grid.is_none() {
+            let ready = self.checked(name, table, conformed, rows, &Original::Batch(&original))?;
+            self.keep(name, table, &ready)?;
+            return Ok(ready);
         }
         let fold = self.tables.get_mut(name).expect("made by add");
-        fold.waiting.get_or_insert_default().push(table, conformed, rows, original);
-        let held: usize = self.tables.values().flat_map(|t| &t.waiting).map(Waiting::size_bytes).sum();
-        if held <= self.limits.memory_bytes {
-            return Ok(Ready { table: name.into(), rows: None, quarantined: None });
+        fold.waiting.get_or_insert_default().push(table, conformed, rows, flags, original);
+        self.check_held(name)?;
+        Ok(Ready { table: name.into(), rows: None, quarantined: None })
+    }
+
+    /// Keeps the rows that a table gets for those that are made of it.
+    fn keep(&mut self, name: &str, table: &TableView, ready: &Ready) -> Result<(), Halt> {
+        let Some(rows) = ready.rows.as_ref().filter(|_| derived::is_origin(self.dataset, name)) else {
+            return Ok(());
+        };
+        let own = derived::own_columns(table, rows)?;
+        self.origins.entry(name.into()).or_default().push(own);
+        self.check_held(name)
+    }
+
+    /// Stops a file with more rows to hold than memory may.
+    fn check_held(&self, name: &str) -> Result<(), Halt> {
+        let waiting: usize = self.tables.values().flat_map(|t| &t.waiting).map(Waiting::size_bytes).sum();
+        let kept: usize = self.origins.values().flatten().map(size_bytes).sum();
+        self.check_room(name, waiting + kept)
+    }
+
+    fn check_room(&self, name: &str, size_bytes: usize) -> Result<(), Halt> {
+        if size_bytes <= self.limits.memory_bytes {
+            return Ok(());
         }
-        match &self.tables[name].waiting {
-            Some(waiting) if self.is_alone => {
-                Err(of_table(name, waiting.too_large(self.limits.memory_bytes)).into())
-            }
-            _ => Err(Halt::TooLarge),
+        if !self.is_alone {
+            return Err(Halt::TooLarge);
         }
+        let n_rows = self.tables.get(name).map_or(0, |t| t.n_taken);
+        Err(of_table(name, quality::too_large(n_rows, self.limits.memory_bytes)).into())
     }
 
     /// Runs a table's quality checks over the rows that wait for them.
     fn judged(&mut self, name: &str, waiting: Waiting, put: &mut Put<'_>) -> Result<(), Halt> {
         let table = self.table(name)?;
-        let (mut judged, originals) = waiting.judge(&table.quality).map_err(|f| of_table(name, f))?;
+        let grid = table.grid.as_deref();
+        let judged = waiting.judge(&table.quality, grid, self.limits.memory_bytes);
+        let (mut judged, originals) = judged.map_err(|f| of_table(name, f))?;
         let out = &mut self.tables.get_mut(name).expect("its own key").out;
         out.counts.n_in += judged.n_dropped;
         out.counts.n_dropped += judged.n_dropped;
         out.quality = std::mem::take(&mut judged.findings);
         for Slice { conformed, numbers, first } in quality::slices(&mut judged) {
             let original = Original::File(&originals, first);
-            put(self.checked(name, &table, conformed, numbers, &original)?)?;
+            let ready = self.checked(name, &table, conformed, numbers, &original)?;
+            self.keep(name, &table, &ready)?;
+            put(ready)?;
         }
         Ok(())
     }
@@ -327,16 +384,56 @@ impl<'a> FileFold<'a> {
     pub fn rest(&mut self, put: &mut Put<'_>) -> Result<(), Halt> {
         let names: Vec<String> = self.tables.keys().cloned().collect();
         for name in names {
-            let table = self.table(&name)?;
-            let fold = self.tables.get_mut(&name).expect("its own key");
-            if let Some(held) = fold.held.take() {
-                self.transformed(&name, &table, held, put)?;
+            self.rest_of(&name, put)?;
+        }
+        for (name, origin) in derived::tables(self.dataset) {
+            let Some(rows) = self.origins.get(origin).cloned() else { continue };
+            for part in self.derived(name, origin, rows)? {
+                self.add(part, None, put)?;
             }
-            if let Some(waiting) = self.tables.get_mut(&name).and_then(|t| t.waiting.take()) {
-                self.judged(&name, waiting, put)?;
-            }
+            self.rest_of(name, put)?;
         }
         Ok(())
+    }
+
+    fn rest_of(&mut self, name: &str, put: &mut Put<'_>) -> Result<(), Halt> {
+        if let Some(held) = self.tables.get_mut(name).and_then(|t| t.held.take()) {
+            let table = self.table(name)?;
+            self.transformed(name, &table, held, put)?;
+        }
+        if let Some(waiting) = self.tables.get_mut(name).and_then(|t| t.waiting.take()) {
+            self.judged(name, waiting, put)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a table that is made of another's.
+    fn derived(&self, name: &str, origin: &str, rows: Vec<RecordBatch>) -> Result<Vec<Parsed>, Halt> {
+        let plan = &self.table(origin)?.plan;
+        let parts: Vec<Parsed> = rows.into_iter().map(|rows| derived::parsed(name, plan, rows)).collect();
+        let table = self.table(name)?;
+        let Some(hook) = &table.config.hook else { return Ok(parts) };
+        let Some((root, groups)) = self.hooks else {
+            return Err(Failure::new(Code::Bug, format!("table {name}: no folder for its hook")).into());
+        };
+        let call = Call {
+            root,
+            dataset: &self.dataset.name,
+            table: name,
+            file: &self.facts.path,
+            groups,
+            stop: self.stop,
+        };
+        let mut held = 0;
+        let (is_alone, limit) = (self.is_alone, self.limits.memory_bytes);
+        gather::hooked(self.dataset, hook, parts, &call, &mut |size| {
+            held += size;
+            match (held <= limit, is_alone) {
+                (true, _) => Ok(()),
+                (false, true) => Err(of_table(name, quality::too_large(0, limit)).into()),
+                (false, false) => Err(Halt::TooLarge),
+            }
+        })
     }
 
     /// Runs a transform over the rows that it held.
@@ -418,6 +515,20 @@ impl Original<'_> {
 
 fn of_table(name: &str, failure: Failure) -> Failure {
     Failure { message: format!("table {name}: {}", failure.message), ..failure }
+}
+
+/// Parts what another table gives into values and their flags.
+fn without_flags(table: &TableView, parsed: Parsed) -> Result<(Parsed, RecordBatch), Failure> {
+    match &parsed.rows {
+        Rows::Typed(rows) if table.config.origin.is_some() => {
+            let (rows, flags) = derived::without_flags(&table.config, &table.plan, rows)?;
+            Ok((Parsed { rows: Rows::Typed(rows), ..parsed }, flags))
+        }
+        rows => {
+            let n_rows = rows.n_rows();
+            Ok((parsed, derived::no_flags(n_rows)?))
+        }
+    }
 }
 
 /// What the rows of a batch take, without what else is in their buffers.

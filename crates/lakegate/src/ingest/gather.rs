@@ -11,7 +11,6 @@ use lakegate_domain::model::{Column, Csv, Dataset, Evolve, Format, Hook, Kind, M
 use lakegate_domain::{Code, Failure};
 use lakegate_format::conform::{self, Plan, Target, column_name};
 use lakegate_format::merge::{self, MergedColumn, Naming};
-use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::open::Stream;
 use lakegate_format::text::TextBatch;
 use lakegate_format::typed_conform::delta_type;
@@ -370,12 +369,8 @@ fn input(dataset: &Dataset, part: Parsed, table: &str) -> Result<RecordBatch, Fa
             column.kind?,
         ))
     };
-    let as_it_is = |name: &str, t: DataType| Target {
-        spec: Column::named(name),
-        data_type: t,
-        declared: true,
-        stated: Stated::default(),
-    };
+    let as_it_is =
+        |name: &str, t: DataType| Target { declared: true, ..Target::untyped(Column::named(name), t) };
     let targets: Vec<Target> = match &part.rows {
         Rows::Text(batch) => {
             batch.names.iter().map(|n| declared(n).unwrap_or_else(|| as_it_is(n, DataType::Utf8))).collect()

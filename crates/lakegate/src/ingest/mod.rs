@@ -13,6 +13,7 @@
 //! its figures but not written there again.
 
 pub mod dedupe;
+pub mod derived;
 pub mod fold;
 pub mod gather;
 pub mod hook;

@@ -177,7 +177,7 @@ fn add_to_text(batch: &mut TextBatch, constants: &[(String, String)]) {
             Notation::Json => serde_json::Value::from(value.as_str()).to_string(),
         };
         let start = batch.side.len();
-        batch.side.extend_from_slice(text.as_bytes());
+        batch.side.push_str(&text);
         let cell = Cell::in_side(start, text.len(), false);
         batch.columns.push(vec![cell; batch.n_rows]);
         names.push(name.clone());

@@ -85,7 +85,7 @@ impl Env<'_> {
     }
 
     /// `n_at_once` files are folded at the same time: they share the memory.
-    fn fold(&self, job: &Job, view: View, n_at_once: usize) -> FileFold<'_> {
+    fn fold<'j>(&'j self, job: &'j Job, view: View, n_at_once: usize) -> FileFold<'j> {
         let limits = lakegate_lake::transform::Limits {
             memory_bytes: self.transform_memory / n_at_once.max(1),
             spill_dir: self.spill.to_path_buf(),
@@ -99,7 +99,8 @@ impl Env<'_> {
             self.runtime.clone(),
             limits,
             self.stop,
-        );
+        )
+        .with_hooks(self.root, &job.groups);
         if n_at_once > 1 { fold.beside_others() } else { fold }
     }
 
@@ -124,10 +125,7 @@ impl Env<'_> {
     fn open(&self, job: &Job) -> Result<Reader, Failure> {
         // Proved to be the bytes that landed: a hard-linked file may have been
         // overwritten in place, to the same size even.
-        let source = match self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)? {
-            RawBytes::Bytes(b) => Source::Bytes(b.into()),
-            RawBytes::File(path) => Source::File(path),
-        };
+        let source = source(self.raw.open_verified(&place(&job.raw)?, &job.fingerprint)?, job.size_bytes);
         if job.size_bytes == 0 {
             return Err(self.empty("the file is empty: it has no bytes at all"));
         }
@@ -144,6 +142,15 @@ pub fn place(raw: &RawRef) -> Result<RawPlace, Failure> {
         Failure::new(Code::RawMissing, format!("the ledger says `{}` of how bytes are kept", raw.method))
     })?;
     Ok(RawPlace { pack: raw.pack.clone(), offset: raw.offset, stored_bytes: raw.stored_bytes, method })
+}
+
+/// Raw bytes as a reader takes them. `size_bytes` is the landed file's.
+pub fn source(raw: RawBytes, size_bytes: u64) -> Source {
+    match raw {
+        RawBytes::Bytes(bytes) => Source::Bytes(bytes.into()),
+        RawBytes::File(path) => Source::File(path),
+        RawBytes::Zstd(path) => Source::Zstd { path, size_bytes },
+    }
 }
 
 /// Files that are ready, and those that are not.
@@ -236,9 +243,7 @@ fn whole(
     }
     // Most files tell nothing new; the few that do are looked at in order.
     let known = tables.view();
-    let news = each(env.threads, &good, |(_, parsed)| {
-        parsed.iter().any(|p| known.tables.get(&p.table).is_none_or(|t| t.is_news(&p.rows)))
-    });
+    let news = each(env.threads, &good, |(_, parsed)| parsed.iter().any(|p| known.is_news(env.dataset, p)));
     let saved = tables.save();
     let mut seen: Vec<(Job, Vec<Parsed>, bool)> = Vec::with_capacity(good.len());
     let samples: Vec<Vec<Parsed>> = match news.contains(&true) {
@@ -608,7 +613,7 @@ fn work(
     let parts = parse::parse(env.dataset, &job.groups, chunk, constants)?;
     let work = |parsed: Parsed| {
         let known = view.tables.get(&parsed.table);
-        let is_news = known.is_none_or(|t| t.is_news(&parsed.rows));
+        let is_news = view.is_news(env.dataset, &parsed);
         let conformed = match known {
             // A failure is found again in order, where the row's number is known.
             Some(t) if !is_news => conform_rows(&t.plan, &parsed, 1).ok(),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, new_null_array};
 use arrow::compute::concat;
+use arrow::datatypes::Field;
 use lakegate_domain::model::{OnFail, Table, qc_name};
 use lakegate_domain::{Code, Failure, TableName};
 use lakegate_format::conform::{Conformed, Plan, Target};
-use lakegate_lake::quality::{self, Judged, Stage};
+use lakegate_lake::grid::{self, GridStage};
+use lakegate_lake::quality::{self, Flagged, Judged, Stage, flags_type};
 use lakegate_state::ExpectationResult;
 
 use super::fold::{Original, size_bytes};
@@ -24,18 +26,27 @@ pub struct Waiting {
     /// Batches may know different columns.
     batches: Vec<RecordBatch>,
     numbers: Vec<Int64Array>,
+    /// Flags that the rows came with, by column.
+    flags: Vec<RecordBatch>,
     rescued: Vec<Option<Vec<Option<String>>>>,
     /// As the rows came, where one may be wanted back for the quarantine.
     originals: Vec<Rows>,
-    n_rows: usize,
     size_bytes: usize,
 }
 
 impl Waiting {
     /// Takes the file's next rows. `original` has a row for each of them.
-    pub fn push(&mut self, table: &TableView, conformed: Conformed, numbers: Int64Array, original: Rows) {
+    pub fn push(
+        &mut self,
+        table: &TableView,
+        conformed: Conformed,
+        numbers: Int64Array,
+        flags: RecordBatch,
+        original: Rows,
+    ) {
         let Conformed { batch, rescued } = conformed;
-        self.n_rows += batch.num_rows();
+        self.size_bytes += size_bytes(&flags);
+        self.flags.push(flags);
         self.size_bytes += size_bytes(&batch) + batch.num_rows() * (8 + table.quality.flag_bytes());
         self.size_bytes += rescued.iter().flatten().flatten().map(String::len).sum::<usize>();
         if table.config.expect.iter().any(|e| e.on_fail == OnFail::Quarantine) {
@@ -52,48 +63,50 @@ impl Waiting {
         self.size_bytes
     }
 
-    /// The failure of a file that is larger than `limit_bytes`.
-    pub fn too_large(&self, limit_bytes: usize) -> Failure {
-        Failure::new(
-            Code::TooLargeToHold,
-            format!(
-                "the file's first {} rows take more than {} MiB of memory, and `quality` looks at all of them at once",
-                self.n_rows,
-                limit_bytes >> 20
-            ),
-        )
-    }
-
-    /// Checks all rows. Columns that a batch did not know are null in its rows.
+    /// Brings all rows to the grid, if there is one, and checks them. Columns that a
+    /// batch did not know are null in its rows.
     ///
     /// # Errors
-    /// As [`Stage::judge`].
-    pub fn judge(self, stage: &Stage) -> Result<(Judged, Originals), Failure> {
+    /// As [`Stage::judge`] and [`GridStage::apply`].
+    pub fn judge(
+        self,
+        stage: &Stage,
+        grid: Option<&GridStage>,
+        limit_bytes: usize,
+    ) -> Result<(Judged, Originals), Failure> {
         let n_rows: Vec<usize> = self.batches.iter().map(RecordBatch::num_rows).collect();
-        let mut parts: Vec<Vec<ArrayRef>> = Vec::with_capacity(stage.input().fields().len());
-        for field in stage.input().fields() {
-            let of = |batch: &RecordBatch| match batch.column_by_name(field.name()) {
-                Some(column) => column.clone(),
-                None => new_null_array(field.data_type(), batch.num_rows()),
-            };
-            parts.push(self.batches.iter().map(of).collect());
-        }
+        let input = grid.map_or(stage.input(), GridStage::input);
+        let fields = || input.fields().iter();
+        let columns = fields()
+            .map(|field| match whole(&self.batches, field)? {
+                Some(column) => Ok(column),
+                None => Ok(new_null_array(field.data_type(), n_rows.iter().sum())),
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
         drop(self.batches);
-        // Column by column, so that no more than one is there twice.
-        let mut columns = Vec::with_capacity(parts.len());
-        for (parts, field) in parts.into_iter().zip(stage.input().fields()) {
-            columns.push(match parts.as_slice() {
-                [] => new_null_array(field.data_type(), 0),
-                [only] => only.clone(),
-                all => concat(&all.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(bug)?,
-            });
-        }
+        let flags = fields()
+            .map(|field| {
+                let of = Field::new(qc_name(field.name()), flags_type(field.data_type()), true);
+                whole(&self.flags, &of)
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
         let numbers: Int64Array = self.numbers.iter().flat_map(|n| n.values().iter().copied()).collect();
         let rescued = self.rescued.iter().any(Option::is_some).then(|| {
             let of = |(rescued, n): (Option<Vec<_>>, usize)| rescued.unwrap_or_else(|| vec![None; n]);
             self.rescued.into_iter().zip(n_rows.iter().copied()).flat_map(of).collect()
         });
-        let judged = stage.judge(quality::Rows { columns, numbers, rescued })?;
+        let given = Flagged { rows: quality::Rows { columns, numbers, rescued }, flags };
+        if let Some(grid) = grid {
+            let made = grid.apply(given, limit_bytes)?;
+            let original =
+                RecordBatch::try_new(grid.output().clone(), made.rows.columns.clone()).map_err(bug)?;
+            let ends = vec![original.num_rows()];
+            let judged = stage.judge_flagged(made)?;
+            let originals =
+                Originals { parts: vec![Rows::Typed(original)], ends, places: judged.places.clone() };
+            return Ok((judged, originals));
+        }
+        let judged = stage.judge_flagged(given)?;
         let mut ends = Vec::with_capacity(n_rows.len());
         n_rows.iter().fold(0, |end, n| {
             ends.push(end + n);
@@ -102,6 +115,35 @@ impl Waiting {
         let originals = Originals { parts: self.originals, ends, places: judged.places.clone() };
         Ok((judged, originals))
     }
+}
+
+/// The failure of a file with more rows than may be held.
+pub fn too_large(n_rows: u64, limit_bytes: usize) -> Failure {
+    let rows = if n_rows > 0 { format!("first {n_rows} rows") } else { "rows".into() };
+    Failure::new(
+        Code::TooLargeToHold,
+        format!(
+            "the file's {rows} take more than {} MiB of memory, and all of them are looked at at once (`quality`, \
+             `grid`, or a table that is made `of` this one)",
+            limit_bytes >> 20
+        ),
+    )
+}
+
+/// A column of all batches, null in those that lack it; `None` where all do.
+fn whole(batches: &[RecordBatch], field: &Field) -> Result<Option<ArrayRef>, Failure> {
+    if batches.iter().all(|b| b.column_by_name(field.name()).is_none()) {
+        return Ok(None);
+    }
+    let of = |batch: &RecordBatch| match batch.column_by_name(field.name()) {
+        Some(column) => column.clone(),
+        None => new_null_array(field.data_type(), batch.num_rows()),
+    };
+    let parts: Vec<ArrayRef> = batches.iter().map(of).collect();
+    Ok(Some(match parts.as_slice() {
+        [only] => only.clone(),
+        all => concat(&all.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(bug)?,
+    }))
 }
 
 /// The rows of a file as they came, by where they stand now.
@@ -179,17 +221,26 @@ pub fn slices(judged: &mut Judged) -> impl Iterator<Item = Slice> + use<> {
 /// # Errors
 /// LG306 naming the column.
 pub fn check_names(plan: &Plan, table: &Table) -> Result<(), Failure> {
-    let flags: Vec<String> = table.flags().keys().map(|column| qc_name(column)).collect();
-    let taken = |t: &&Target| flags.iter().any(|f| f.eq_ignore_ascii_case(&t.spec.name));
+    let made = made_columns(plan, table);
+    let taken = |t: &&Target| made.iter().any(|f| f.eq_ignore_ascii_case(&t.spec.name));
     let Some(target) = plan.targets.iter().find(taken) else { return Ok(()) };
     let (name, source) = (&target.spec.name, target.spec.source());
     Err(Failure::new(
         Code::BadName,
         format!(
-            "the file has a column `{source}`, and `{name}` holds the flags of the table's own checks; keep the file's as \
-             `columns: {{ {name}_given: {{ from: {source} }} }}`"
+            "the file has a column `{source}`, and `{name}` is one that the table's own `quality` or `grid` makes; keep \
+             the file's as `columns: {{ {name}_given: {{ from: {source} }} }}`"
         ),
     ))
+}
+
+/// The columns that a table's checks and grid add to those of the plan: flags, and
+/// what is said of averages.
+pub fn made_columns(plan: &Plan, table: &Table) -> Vec<String> {
+    let names = || plan.targets.iter().map(|t| t.spec.name.as_str());
+    // What is made of a column that is made itself is none.
+    let flags: Vec<String> = table.flags(names()).keys().map(|column| qc_name(column)).collect();
+    flags.into_iter().chain(grid::companions(table, &plan.schema())).collect()
 }
 
 fn bug(e: arrow::error::ArrowError) -> Failure {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use lakegate_domain::model::{Column, Dataset, Evolve, Kind, OnFail, PartitionBy, Table, qc_name};
+use lakegate_domain::model::{Column, Dataset, Evolve, Kind, OnFail, PartitionBy, Table};
 use lakegate_domain::{Code, Failure, LaneName};
 use lakegate_format::conform::{self, Plan, Target};
 use lakegate_format::infer::{self, Seen};
@@ -14,12 +14,14 @@ use lakegate_format::netcdf::stated::Stated;
 use lakegate_format::typed_conform::{self, delta_type};
 use lakegate_lake::expect::Checks;
 use lakegate_lake::files::widen;
+use lakegate_lake::grid::{self, GridStage};
 use lakegate_lake::layout::{self, Extras};
 use lakegate_lake::log::TableLog;
 use lakegate_lake::quality::Stage;
 use lakegate_lake::sink::SinkOptions;
 
 use super::dedupe::Dedupers;
+use super::derived;
 use super::fold::compile_transform;
 use super::gather::nulls_of;
 use super::parse::{Parsed, Rows};
@@ -41,6 +43,7 @@ pub struct TableState {
     /// As the table is laid out; only a replay brings today's configuration.
     pub partition_by: Vec<PartitionBy>,
     pub extras: Extras,
+    pub grid: Option<Arc<GridStage>>,
     pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// Whether the plan differs from the stored schema.
@@ -86,12 +89,28 @@ pub struct TableView {
     pub config: Table,
     pub plan: Plan,
     pub partition_by: Vec<PartitionBy>,
+    pub grid: Option<Arc<GridStage>>,
     pub quality: Arc<Stage>,
     pub checks: Arc<Checks>,
     /// No file's columns were looked at yet, and there is no table to tell them.
     fresh: bool,
     stay_int: Vec<String>,
     has_changed_type: bool,
+}
+
+impl View {
+    /// Whether rows tell something of the columns of their table, or of those that
+    /// are made of it, that these do not know yet.
+    pub fn is_news(&self, dataset: &Dataset, parsed: &Parsed) -> bool {
+        let mut tables = vec![parsed.table.as_str()];
+        for (name, origin) in derived::tables(dataset) {
+            if tables.contains(&origin.as_str()) {
+                tables.push(name);
+            }
+        }
+        let is_new = |name: &&str| self.tables.get(*name).is_none_or(|t| t.fresh || t.has_changed_type);
+        tables.iter().any(is_new) || self.tables.get(&parsed.table).is_some_and(|t| t.is_news(&parsed.rows))
+    }
 }
 
 impl TableView {
@@ -132,6 +151,17 @@ fn drifting(plan: &Plan, partition_by: &[PartitionBy], stay_int: &[String], rows
         })
         .map(|(t, _)| t.spec.name.clone())
         .collect()
+}
+
+/// Inferred integer columns for which typed rows have doubles.
+fn widened(plan: &Plan, rows: &Rows) -> Vec<String> {
+    let Rows::Typed(batch) = rows else { return Vec::new() };
+    let sources = conform::sources(plan, &rows.names().collect::<Vec<_>>());
+    let is_wider = |(t, source): &(&Target, Option<usize>)| {
+        let inferred = !t.declared && t.spec.kind.is_none() && t.data_type.is_signed_integer();
+        inferred && source.is_some_and(|at| batch.column(at).data_type().is_floating())
+    };
+    plan.targets.iter().zip(sources).filter(is_wider).map(|(t, _)| t.spec.name.clone()).collect()
 }
 
 impl Tables {
@@ -243,10 +273,6 @@ impl Tables {
         let quarantine = TableLog::open(&self.storage, &name.quarantine(), &self.lanes).await?;
         let nulls = nulls_of(&self.dataset, &config, table);
         let stored = log.schema().filter(|_| !self.anew).cloned();
-        let flags = config.flags();
-        let changed_type = stored.as_ref().and_then(|s| {
-            layout::changed_type(s, &config.columns).or_else(|| layout::changed_flags(s, &flags))
-        });
         let mut plan = match &stored {
             Some(stored) => {
                 layout::plan_of(stored, &config.columns, config.evolve, &self.dataset.timezone, nulls)
@@ -262,8 +288,13 @@ impl Tables {
                 nulls,
             },
         };
-        // Flags are made, not read.
-        plan.targets.retain(|t| !flags.keys().any(|column| qc_name(column) == t.spec.name));
+        // Flags and what is said of averages are made, not read.
+        let made = quality::made_columns(&plan, &config);
+        plan.targets.retain(|t| !made.contains(&t.spec.name));
+        let flags = config.flags(names_of(&plan));
+        let changed_type = stored.as_ref().and_then(|s| {
+            layout::changed_type(s, &config.columns).or_else(|| layout::changed_flags(s, &flags))
+        });
         let partition_by = match &stored {
             Some(stored) => layout::stored_partitions(stored, log.partition_columns()),
             None => config.partition_by.clone(),
@@ -276,12 +307,14 @@ impl Tables {
         };
         let grown = match &stored {
             Some(s) => {
-                let wanted = layout::with_flags(&layout::schema(&plan, &partition_by, extras)?, &flags);
+                let wanted = layout::schema(&plan, &partition_by, extras)?;
+                let wanted = layout::with_flags(&grid::with_companions(&config, &wanted), &flags);
                 wanted.fields().iter().any(|f| s.index_of(f.name()).is_err())
             }
             None => true,
         };
         let mut state = TableState {
+            grid: None,
             quality: quality::none(plan.schema())?,
             checks: Arc::new(Checks::compile(&[], &[], plan.schema()).await?),
             config,
@@ -358,6 +391,31 @@ impl Tables {
                 return Err(f);
             }
         }
+        if let Err(f) = self.see_derived(file).await {
+            self.restore(saved);
+            return Err(f);
+        }
+        Ok(())
+    }
+
+    /// Takes account of what the tables of a file tell of those that are made of
+    /// them.
+    async fn see_derived(&mut self, file: &[Parsed]) -> Result<(), Failure> {
+        let dataset = self.dataset.clone();
+        let mut seen: Vec<&str> = file.iter().map(|p| p.table.as_str()).collect();
+        for (name, origin) in derived::tables(&dataset) {
+            if !seen.contains(&origin.as_str()) {
+                continue;
+            }
+            seen.push(name);
+            self.open(name).await?;
+            let config = &dataset.tables[name];
+            let of = self.open.get(origin).ok_or_else(|| Failure::new(Code::Bug, "an origin is not open"))?;
+            // What a command makes of the rows is declared.
+            let glimpse =
+                config.hook.is_none().then(|| derived::glimpse(name, &of.plan, of.quality.output()));
+            self.see_table(name, glimpse.as_slice(), &[]).await?;
+        }
         Ok(())
     }
 
@@ -401,7 +459,7 @@ impl Tables {
             state.grown |= state.plan.targets.len() != before;
             state.compile_checks().await?;
         }
-        if output.is_none() && !fresh && state.widen(&parts, self.sink.as_ref()).await? {
+        if output.is_none() && state.widen(&parts, self.sink.as_ref()).await? {
             self.n_widened += 1;
         }
         Ok(())
@@ -428,6 +486,7 @@ impl Tables {
                             config: s.config.clone(),
                             plan: s.plan.clone(),
                             partition_by: s.partition_by.clone(),
+                            grid: s.grid.clone(),
                             quality: s.quality.clone(),
                             checks: s.checks.clone(),
                             fresh: s.anew && !s.seen,
@@ -439,6 +498,10 @@ impl Tables {
                 .collect(),
         }
     }
+}
+
+fn names_of(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.targets.iter().map(|t| t.spec.name.as_str())
 }
 
 /// A text file whose header names none of the columns that are declared or were
@@ -468,15 +531,16 @@ fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failur
 
 /// What files state of a column; of bounds nothing where its unit is another.
 fn stated_of(stated: &HashMap<String, Stated>, spec: &Column) -> Stated {
-    let of = stated.get(spec.source()).cloned().unwrap_or_default();
-    if spec.conversion.is_some() { of.without_bounds() } else { of }
+    let of = spec.sources().find_map(|s| stated.get(s)).cloned().unwrap_or_default();
+    if spec.is_measured() { of.without_bounds() } else { of }
 }
 
 impl TableState {
     /// The schema that the table should have now.
     pub fn schema(&self) -> Result<SchemaRef, Failure> {
         let schema = layout::schema(&self.plan, &self.partition_by, self.extras)?;
-        Ok(layout::with_flags(&schema, &self.config.flags()))
+        let schema = grid::with_companions(&self.config, &schema);
+        Ok(layout::with_flags(&schema, &self.config.flags(names_of(&self.plan))))
     }
 
     /// What to say where the table is laid out otherwise than is declared now.
@@ -505,7 +569,14 @@ impl TableState {
     async fn compile_checks(&mut self) -> Result<(), Failure> {
         let columns: Vec<Column> = self.plan.targets.iter().map(|t| t.spec.clone()).collect();
         let Table { quality, coordinates, expect, .. } = &self.config;
-        self.quality = Arc::new(Stage::compile(quality, &columns, coordinates, self.plan.schema())?);
+        let schema = self.plan.schema();
+        self.grid = GridStage::compile(&self.config, schema.clone())?.map(Arc::new);
+        let schema = self.grid.as_ref().map_or(schema, |grid| grid.output().clone());
+        let is_flagged = |column: &str| {
+            names_of(&self.plan).any(|name| name == column) && self.config.flags_of(column).is_some()
+        };
+        let stage = Stage::compile(quality, &columns, coordinates, schema)?;
+        self.quality = Arc::new(stage.flagging(is_flagged));
         self.checks = Arc::new(Checks::compile(expect, &columns, self.quality.output().clone()).await?);
         Ok(())
     }
@@ -517,6 +588,11 @@ impl TableState {
         let mut columns: Vec<String> = Vec::new();
         for part in parts {
             columns.extend(drifting(&self.plan, &self.partition_by, &self.stay_int, &part.rows));
+        }
+        if self.config.origin.is_some() {
+            // A glimpse has no values: the types say that doubles are to come.
+            columns.extend(parts.iter().flat_map(|part| widened(&self.plan, &part.rows)));
+            columns.retain(|c| !self.stay_int.contains(c));
         }
         columns.sort();
         columns.dedup();
@@ -581,7 +657,11 @@ impl TableState {
                     }
                 }
                 Rows::Typed(batch) => {
+                    let names: Vec<&str> = part.rows.names().collect();
                     for f in batch.schema_ref().fields() {
+                        if derived::flagged(&self.config, &names, f.name()).is_some() {
+                            continue;
+                        }
                         if typed.insert(f.name().clone(), delta_type(f.data_type())).is_none() {
                             order.push(f.name().clone());
                         }
@@ -592,14 +672,19 @@ impl TableState {
         output.into_iter().for_each(note);
         for target in &mut self.plan.targets {
             if target.spec.unit.is_none() {
-                let unit = target.spec.sources().find_map(|s| units.get(s)).cloned();
-                target.spec.unit = unit;
+                let stated = target.spec.sources().find_map(|s| units.get(s)).cloned();
+                target.spec.unit = stated;
             }
             if target.stated == Stated::default() {
                 target.stated = stated_of(&stated, &target.spec);
             }
         }
+        let names: Vec<&str> =
+            output.into_iter().flat_map(|s| s.fields()).map(|f| f.name().as_str()).collect();
         for f in output.into_iter().flat_map(|s| s.fields()) {
+            if derived::flagged(&self.config, &names, f.name()).is_some() {
+                continue;
+            }
             typed.insert(f.name().clone(), delta_type(f.data_type()));
             order.push(f.name().clone());
         }
@@ -636,6 +721,8 @@ impl TableState {
                 (None, None) if self.plan.evolve != Evolve::Add || declared.is_some() => DataType::Utf8,
                 (None, None) => continue,
             };
+            let column = declared.as_ref().map_or_else(|| conform::column_name(&name), |c| c.name.clone());
+            let data_type = grid::kept_type(&self.config, &column, data_type);
             let mut target = match declared {
                 Some(spec) => Target::untyped(spec, data_type),
                 None => Target::inferred(&name, data_type),

@@ -46,6 +46,15 @@ fn inferred_integers_become_doubles_when_one_comes() {
     assert_eq!(lake.lines("select _rescued from t where _rescued is not null"), ["{\"id\":\"3.5\"}"]);
 }
 
+#[test]
+fn a_double_far_down_in_the_first_file_widens_its_column() {
+    let mut text = String::from("id,v\n");
+    (0..5000).for_each(|i| text.push_str(&format!("{i},{}\n", if i == 4321 { "2.5" } else { "7" })));
+    let lake = drifted(&[&[("a.csv", &text)]], "");
+    assert_eq!(lake.lines("select arrow_typeof(v), v from t where id = 4321"), ["Float64|2.5"]);
+    assert_eq!(lake.value("select count(*) from system.columns where column = '_rescued'"), 0);
+}
+
 /// Numbers in a file that is read in chunks, with one other line among them.
 fn large(other: (usize, &str)) -> String {
     let mut text = String::from("id,v\n");

@@ -10,6 +10,7 @@ mod dedupe;
 mod export;
 mod feeds;
 mod http;
+mod instruments;
 mod lake;
 mod landing;
 mod observatory;

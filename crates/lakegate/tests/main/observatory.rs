@@ -105,7 +105,10 @@ fn six_agencies_are_polled_loaded_and_served() {
 
 #[test]
 fn what_goes_wrong_is_recorded_and_no_data() {
-    let observatory = Observatory::new(|_, text| text.replace("feed: { url:", "feed: { retries: 0, url:"));
+    // Every row counts here, also of buses that have not moved.
+    let plain = |text: String| text.lines().filter(|l| !l.contains("dedupe:")).collect::<Vec<_>>().join("\n");
+    let observatory =
+        Observatory::new(|_, text| plain(text.replace("feed: { url:", "feed: { retries: 0, url:")));
     let lake = &observatory.lake;
     let count = || lake.value("select count(*) from transit.harbor.vehicles").as_u64().unwrap();
     lake.lakegate(&["poll", "transit.harbor"]).is(DONE);
@@ -153,6 +156,31 @@ fn what_goes_wrong_is_recorded_and_no_data() {
     served.page("/feeds/harbor").is(200).says("Polls that failed");
     let public = Served::of(lake, &["--feeds-only"]);
     assert_eq!(public.get("/feeds/harbor").is(200).json()["failed_polls"], serde_json::json!([]));
+}
+
+#[test]
+fn a_slow_feed_harms_no_other_and_a_clock_ahead_no_row() {
+    let observatory =
+        Observatory::new(|_, text| text.replace("feed: { url:", "feed: { retries: 0, timeout: 2s, url:"));
+    let lake = &observatory.lake;
+    observatory.fault("harbor", "slow");
+    let polled = lake.lakegate(&["poll", "transit.harbor", "transit.prairie", "--json"]).is(FAILED).json();
+    let of = |name: &str| polled.as_array().unwrap().iter().find(|p| p["dataset"] == name).unwrap().clone();
+    assert!(of("transit.harbor")["error"].as_str().unwrap().contains("within 2s"), "{polled}");
+    assert_eq!(of("transit.prairie")["error"], Value::Null, "{polled}");
+    // What a clock that is an hour ahead says is taken as it is said; once the
+    // clock is right again earlier times are new rows, not late repetitions.
+    observatory.fault("harbor", "clock_jump");
+    lake.lakegate(&["poll", "transit.harbor"]).is(DONE);
+    lake.run();
+    let buses = "select count(distinct vehicle_id) from transit.harbor.vehicles where timestamp";
+    assert_eq!(lake.value(&format!("{buses} > now()")), VEHICLES);
+    observatory.mend("harbor");
+    lake.lakegate(&["poll", "transit.harbor"]).is(DONE);
+    lake.run();
+    assert_eq!(lake.value(&format!("{buses} <= now()")), VEHICLES);
+    assert_eq!(lake.parked().len(), 0);
+    lake.prove();
 }
 
 /// The head and the body of each message that was taken.

@@ -158,11 +158,11 @@ fn schema_of(lake: &TestLake) -> Value {
     files.retain(|f| f.extension().is_some_and(|e| e == "json"));
     files.sort();
     let texts = files.iter().map(|f| std::fs::read_to_string(f).unwrap()).collect::<String>();
-    let found = texts.lines().filter_map(|line| {
+    let mut found = texts.lines().filter_map(|line| {
         let action: Value = serde_json::from_str(line).unwrap();
         action["metaData"]["schemaString"].as_str().map(|s| serde_json::from_str(s).unwrap())
     });
-    found.last().unwrap()
+    found.next_back().unwrap()
 }
 
 #[test]

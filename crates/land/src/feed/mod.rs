@@ -33,4 +33,4 @@ pub use look::{Looked, Unseen, look};
 pub use poller::{Poller, Round};
 pub use scheduler::{Scheduler, Which, poll_once};
 pub use secrets::Environment;
-pub use webhook::{Told, tell};
+pub use webhook::tell;

@@ -15,16 +15,13 @@ use super::secrets::{Environment, Secrets};
 /// Longest that telling may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether an address took a message.
-pub type Told = Result<(), Failure>;
-
 /// Sends a message to a webhook, once. Secrets are resolved anew; redirects are
 /// not followed, for they would carry the secrets elsewhere.
 ///
 /// # Errors
 /// The address cannot be reached, or answers with anything but 2xx. What is
 /// said holds no value of a secret.
-pub async fn tell(webhook: &Webhook, message: &Value, env: &Environment, root: &Path) -> Told {
+pub async fn tell(webhook: &Webhook, message: &Value, env: &Environment, root: &Path) -> Result<(), Failure> {
     let shown = webhook.url.to_string();
     let failed =
         |what: String| Failure::new(Code::Storage, format!("the webhook `{shown}` was not told: {what}"));

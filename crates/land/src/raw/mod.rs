@@ -5,21 +5,25 @@
 //! receipt, and in them
 //! - `<uuid>.zip`, a *pack* of small files: a plain zip that any tool opens, of
 //!   which Lakegate itself needs only the places that the ledger remembers;
-//! - `<uuid>-<name>`, one large file as it landed.
+//! - `<uuid>-<name>`, one large file as it landed, or `<uuid>-<name>.zst`, one of
+//!   text, compressed so that `zstd -d` gives it back.
 //!
 //! The ids are UUIDs of version 7: they sort by time and carry it. What is
 //! written is never changed again. The store does not know which of its packs
 //! the ledger refers to; whoever removes something must.
 
+mod copy;
 mod names;
 mod pack;
 pub(crate) mod receive;
 pub(crate) mod upkeep;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use flate2::read::DeflateDecoder;
 use lakegate_domain::{Code, DatasetName, Failure};
@@ -39,6 +43,8 @@ pub enum Method {
     Deflate,
     /// As they are, and the whole of the file.
     Whole,
+    /// As Zstandard frames (RFC 8878), and the whole of the file.
+    Zstd,
 }
 
 impl Method {
@@ -48,12 +54,13 @@ impl Method {
             Method::Stored => "stored",
             Method::Deflate => "deflate",
             Method::Whole => "whole",
+            Method::Zstd => "zstd",
         }
     }
 
     /// The inverse of [`Method::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        [Method::Stored, Method::Deflate, Method::Whole].into_iter().find(|m| m.name() == name)
+        [Method::Stored, Method::Deflate, Method::Whole, Method::Zstd].into_iter().find(|m| m.name() == name)
     }
 }
 
@@ -76,6 +83,8 @@ pub enum RawBytes {
     Bytes(Vec<u8>),
     /// A large file lies here. It is to be read, never changed.
     File(PathBuf),
+    /// A large file lies here as Zstandard frames.
+    Zstd(PathBuf),
 }
 
 impl fmt::Debug for RawBytes {
@@ -84,6 +93,7 @@ impl fmt::Debug for RawBytes {
         match self {
             RawBytes::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             RawBytes::File(path) => write!(f, "File({})", path.display()),
+            RawBytes::Zstd(path) => write!(f, "Zstd({})", path.display()),
         }
     }
 }
@@ -94,22 +104,40 @@ impl RawBytes {
     pub fn fingerprint(&self) -> io::Result<String> {
         match self {
             RawBytes::Bytes(bytes) => Ok(blake3::hash(bytes).to_string()),
-            RawBytes::File(path) => fingerprint(&File::open(path)?),
+            RawBytes::File(path) => fingerprint(File::open(path)?),
+            RawBytes::Zstd(path) => fingerprint(zstd::Decoder::new(File::open(path)?)?),
         }
     }
 }
 
-fn fingerprint(file: &File) -> io::Result<String> {
+fn fingerprint(bytes: impl Read) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file)?;
+    hasher.update_reader(bytes)?;
     Ok(hasher.finalize().to_string())
 }
 
-/// The raw store of one lake. Cheap to clone and to share between threads: it
-/// is only the path.
+/// The raw store of one lake. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct RawStore {
     folder: PathBuf,
+    /// Large files that were copied and hashed just now, until they are opened.
+    hashed: Arc<Mutex<HashMap<PathBuf, Identity>>>,
+}
+
+/// What tells whether a file is still the one that was looked at: device, inode,
+/// size, and when its bytes and its entry changed, in seconds and nanoseconds.
+type Identity = (u64, u64, u64, (i64, i64), (i64, i64));
+
+#[cfg(unix)]
+fn identity(of: &fs::Metadata) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    Some((of.dev(), of.ino(), of.size(), (of.mtime(), of.mtime_nsec()), (of.ctime(), of.ctime_nsec())))
+}
+
+/// Without identities of files nothing can be told.
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Option<Identity> {
+    None
 }
 
 impl RawStore {
@@ -119,12 +147,12 @@ impl RawStore {
     /// LG601 or LG602 where the folder cannot be made.
     pub fn open(folder: PathBuf) -> Result<Self, Failure> {
         create_folder(&folder).map_err(|e| disk::failure("create the raw store", &folder, &e))?;
-        Ok(Self { folder })
+        Ok(Self::open_to_read(folder))
     }
 
     /// A store that is only read, and may not be there.
     pub fn open_to_read(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, hashed: Arc::default() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -141,13 +169,13 @@ impl RawStore {
         let path = self.locate(&place.pack)?;
         let damaged = |why: &dyn std::fmt::Display| raw_failure(&path, why);
         match place.method {
-            Method::Whole => {
+            Method::Whole | Method::Zstd => {
                 let metadata = fs::metadata(&path).map_err(|e| damaged(&e))?;
                 if metadata.len() != place.stored_bytes {
                     let (now, then) = (metadata.len(), place.stored_bytes);
                     return Err(damaged(&format_args!("it has {now} bytes where {then} were received")));
                 }
-                Ok(RawBytes::File(path))
+                Ok(if place.method == Method::Zstd { RawBytes::Zstd(path) } else { RawBytes::File(path) })
             }
             Method::Stored | Method::Deflate => {
                 let stored = read_at(&path, place.offset, place.stored_bytes).map_err(|e| damaged(&e))?;
@@ -161,13 +189,17 @@ impl RawStore {
 
     /// [`RawStore::open_raw`], and proof that the bytes are those received:
     /// `fingerprint` is the one that [`RawStore::receive`] told. A large file is
-    /// read once for it.
+    /// read once for it, unless this process has just copied and hashed it and its
+    /// times say that it has not been touched since.
     ///
     /// # Errors
     /// LG204 as above, and where the bytes are others.
     pub fn open_verified(&self, place: &RawPlace, fingerprint: &str) -> Result<RawBytes, Failure> {
         let raw = self.open_raw(place)?;
         let path = self.locate(&place.pack)?;
+        if matches!(raw, RawBytes::File(_) | RawBytes::Zstd(_)) && self.is_as_hashed(&path) {
+            return Ok(raw);
+        }
         let found = raw.fingerprint().map_err(|e| raw_failure(&path, &e))?;
         if found != fingerprint {
             let why = format_args!(
@@ -177,6 +209,27 @@ impl RawStore {
             return Err(raw_failure(&path, &why));
         }
         Ok(raw)
+    }
+
+    /// Notes that a file was hashed, and what it looked like then.
+    fn remember(&self, path: PathBuf, metadata: &fs::Metadata) {
+        // Renaming it has changed its entry, and nothing else.
+        let (Some(then), Some(now)) =
+            (identity(metadata), fs::metadata(&path).ok().as_ref().and_then(identity))
+        else {
+            return;
+        };
+        let ((dev, ino, size, mtime, _), (now_dev, now_ino, now_size, now_mtime, _)) = (then, now);
+        if (dev, ino, size, mtime) == (now_dev, now_ino, now_size, now_mtime) {
+            self.hashed.lock().expect("no holder panics").insert(path, now);
+        }
+    }
+
+    /// Whether a file is what it was when it was hashed. Only the first to ask is
+    /// told: what is remembered stays small, and a second look is a real one.
+    fn is_as_hashed(&self, path: &Path) -> bool {
+        let known = self.hashed.lock().expect("no holder panics").remove(path);
+        known.is_some() && known == fs::metadata(path).ok().as_ref().and_then(identity)
     }
 
     /// A pack's own path. A place that leads out of the store is damaged.

@@ -52,10 +52,10 @@ pub(super) fn new_pack() -> String {
     format!("{}.zip", Uuid::now_v7())
 }
 
-/// A new large file's name.
-pub(super) fn new_whole(path: &str) -> String {
+/// A new large file's name, with `ending` behind its own.
+pub(super) fn new_whole(path: &str, ending: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    format!("{}-{}", Uuid::now_v7(), safe_part(name))
+    format!("{}-{}{ending}", Uuid::now_v7(), safe_part(name))
 }
 
 /// Whether a file's name is that of a pack of small files.
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn an_id_tells_its_time_and_kind() {
         let before = Timestamp::now().as_millisecond();
-        let (pack, whole) = (new_pack(), new_whole("a/b.zip"));
+        let (pack, whole) = (new_pack(), new_whole("a/b.zip", ""));
         let after = Timestamp::now().as_millisecond();
         for name in [&pack, &whole] {
             let made = made_ns(name).unwrap() / 1_000_000;

@@ -5,12 +5,13 @@
 //! removed here: the ledger has not heard of the file yet.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use lakegate_domain::model::After;
 use lakegate_domain::{Code, DatasetName, Failure};
 
+use super::copy::{self, Copied, Failed};
 use super::pack::PackBuilder;
 use super::{Method, RawPlace, RawStore, SMALL_FILE_BYTES, fingerprint, names};
 use crate::disk::{self, Staged, mtime_ns};
@@ -24,6 +25,9 @@ pub struct Wanted<'a> {
     /// Where the landed file goes away a large one is linked instead of copied:
     /// see [`RawStore::receive`].
     pub after: After,
+    /// Whether it is text that is read from its beginning to its end, so that a
+    /// large one may be kept compressed.
+    pub is_text: bool,
 }
 
 /// A file whose bytes are safe.
@@ -49,7 +53,8 @@ impl RawStore {
     /// deleted right after: a link costs nothing, but somebody who overwrites the
     /// landed file *in place* overwrites the raw bytes as well, so it is made only
     /// where that name goes away. [`RawStore::open_verified`] sees what a writer
-    /// that still held it open has done.
+    /// that still held it open has done. Where bytes are copied text is compressed
+    /// on the way: it takes a fraction of the room, and of the time to write it.
     ///
     /// | a file that                                      | fails with   |
     /// |--------------------------------------------------|--------------|
@@ -67,10 +72,10 @@ impl RawStore {
         for same_dataset in order.chunk_by(|&a, &b| batch[a].dataset == batch[b].dataset) {
             let mut open = OpenPack::new();
             for &i in same_dataset {
-                let Wanted { dataset, seen, after } = &batch[i];
+                let Wanted { dataset, seen, after, is_text } = &batch[i];
                 if seen.size_bytes >= SMALL_FILE_BYTES {
                     outcomes[i] = Some(
-                        self.receive_large(dataset, seen, *after, || ())
+                        self.receive_large(dataset, seen, *after, *is_text, || ())
                             .map_err(|failure| (seen.clone(), failure)),
                     );
                     continue;
@@ -147,34 +152,51 @@ impl RawStore {
         dataset: &DatasetName,
         seen: &Seen,
         after: After,
+        is_text: bool,
         meanwhile: impl FnOnce(),
     ) -> Result<Received, Failure> {
         let landed = open_landed(seen)?;
         let (day, folder) = self.day_folder(dataset)?;
-        let name = names::new_whole(&seen.path);
+        let is_compressed =
+            is_text && after == After::Keep && copy::pays(&landed).map_err(|e| unreadable(seen, &e))?;
+        let name = names::new_whole(&seen.path, if is_compressed { ".zst" } else { "" });
         let staged = Staged::new(folder.join(&name));
         let storage = |e: io::Error| {
             disk::failure(&format!("copy `{}` to", seen.os_path.display()), &folder.join(&name), &e)
         };
 
         let linked = after != After::Keep && link(&landed, &seen.os_path, staged.part());
-        if !linked {
-            copy(seen, &landed, &File::create_new(staged.part()).map_err(storage)?, &storage)?;
-        }
-        let ours = File::open(staged.part()).map_err(storage)?;
-        // A linked file may never have been synced by whoever wrote it.
-        ours.sync_all().map_err(storage)?;
-        let fingerprint =
-            fingerprint(&ours).map_err(|e| if linked { unreadable(seen, &e) } else { storage(e) })?;
+        let (ours, copied) = if linked {
+            let ours = File::open(staged.part()).map_err(storage)?;
+            // It may never have been synced by whoever wrote it.
+            ours.sync_all().map_err(storage)?;
+            let fingerprint = fingerprint(&ours).map_err(|e| unreadable(seen, &e))?;
+            let n_bytes = ours.metadata().map_err(storage)?.len();
+            (ours, Copied { fingerprint, n_bytes })
+        } else {
+            let ours = File::create_new(staged.part()).map_err(storage)?;
+            let copied = copy::copy(&landed, &ours, is_compressed).map_err(|failed| match failed {
+                Failed::Reading(e) => unreadable(seen, &e),
+                Failed::Writing(e) => storage(e),
+            })?;
+            (ours, copied)
+        };
         meanwhile();
-        let stored_bytes = ours.metadata().map_err(storage)?.len();
+        let metadata = ours.metadata().map_err(storage)?;
+        let stored_bytes = metadata.len();
         same_as_seen(seen, &landed)?;
-        if stored_bytes != seen.size_bytes {
-            return Err(changed(seen, stored_bytes));
+        let Copied { fingerprint, n_bytes } = copied;
+        if n_bytes != seen.size_bytes {
+            return Err(changed(seen, n_bytes));
         }
 
         staged.publish().map_err(storage)?;
-        let raw = RawPlace { pack: format!("{day}/{name}"), offset: 0, stored_bytes, method: Method::Whole };
+        if !linked {
+            // Nobody else has it open: until its times say otherwise it is what was hashed.
+            self.remember(folder.join(&name), &metadata);
+        }
+        let method = if is_compressed { Method::Zstd } else { Method::Whole };
+        let raw = RawPlace { pack: format!("{day}/{name}"), offset: 0, stored_bytes, method };
         Ok(Received { seen: seen.clone(), fingerprint, raw })
     }
 }
@@ -260,25 +282,6 @@ fn changed(seen: &Seen, size_bytes: u64) -> Failure {
 
 fn unreadable(seen: &Seen, error: &io::Error) -> Failure {
     Failure::new(Code::Unreadable, format!("`{}` cannot be read: {error}", seen.os_path.display()))
-}
-
-/// Copies a large file, by reference where the file system can. The system does
-/// not say which end failed, so that the landed file is read once more: what
-/// cannot be read is that file's trouble and stops no other.
-fn copy(
-    seen: &Seen,
-    landed: &File,
-    ours: &File,
-    storage: &dyn Fn(io::Error) -> Failure,
-) -> Result<(), Failure> {
-    let (mut from, mut to) = (landed, ours);
-    let Err(error) = io::copy(&mut from, &mut to) else { return Ok(()) };
-    let failure = storage(error);
-    if failure.code == Code::DiskFull {
-        return Err(failure);
-    }
-    let read = from.rewind().and_then(|()| io::copy(&mut from, &mut io::sink()));
-    Err(read.map_or_else(|e| unreadable(seen, &e), |_| failure))
 }
 
 /// Gives the opened file a second name; `false` where that cannot be, for
@@ -385,31 +388,12 @@ mod tests {
             }] {
                 let seen = landed(folder.path(), "a", &big);
                 let meanwhile = || meddle(&seen.os_path);
-                let failure = store.receive_large(&dataset, &seen, after, meanwhile).unwrap_err();
+                let failure = store.receive_large(&dataset, &seen, after, false, meanwhile).unwrap_err();
                 assert_eq!(failure.code, Code::Changed);
                 let (_, day) = store.day_folder(&dataset).unwrap();
                 assert_eq!(fs::read_dir(day).unwrap().count(), 0, "{after:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_copy_that_fails_says_which_end_did() {
-        let folder = tempfile::tempdir().unwrap();
-        let seen = landed(folder.path(), "a", b"1234");
-        let part = folder.path().join("part");
-        let storage = |e: io::Error| disk::failure("copy to", &part, &e);
-        let (readable, writable) = (File::open(&seen.os_path).unwrap(), File::create(&part).unwrap());
-        copy(&seen, &readable, &writable, &storage).unwrap();
-        assert_eq!(fs::read(&part).unwrap(), b"1234");
-        // A file that is not open for it cannot be read, and one that is not open
-        // for it cannot be written.
-        let write_only = File::options().write(true).open(&seen.os_path).unwrap();
-        let failure = copy(&seen, &write_only, &writable, &storage).unwrap_err();
-        assert_eq!(failure.code, Code::Unreadable, "{failure}");
-        let read_only = File::open(&part).unwrap();
-        let failure = copy(&seen, &File::open(&seen.os_path).unwrap(), &read_only, &storage).unwrap_err();
-        assert_eq!(failure.code, Code::Storage, "{failure}");
     }
 
     #[test]

@@ -249,7 +249,6 @@ fn check_then(
 }
 
 /// The columns that are meant and where they are written, and whether by their names.
-#[expect(clippy::type_complexity, reason = "it is taken apart by its only caller")]
 fn columns(
     at: &At<QualityKeys>,
     coordinates: &[String],

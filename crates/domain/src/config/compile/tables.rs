@@ -90,7 +90,7 @@ pub(super) fn compile(
             report.error(
                 at.span,
                 "`tables` stands beside keys of a single table",
-                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `quality`, `expect` and the like into the tables",
+                "put `from`, `columns`, `evolve`, `partition_by`, `sort_by`, `dedupe`, `transform`, `quality`, `expect`, `export` and the like into the tables",
             );
         }
         return several(&at.value.0, at.span, context, report);
