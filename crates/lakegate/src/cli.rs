@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-pub use feeds::{Feed, FeedAdd, Import, ImportBusobservatory, Poll, Simulate, Simulated, SimulatedFeeds};
+pub use feeds::{
+    Feed, FeedAdd, Import, ImportBusobservatory, ImportTsdat, Poll, Simulate, Simulated, SimulatedFeeds,
+};
 use lakegate_domain::config::parse_lapse;
 use lakegate_domain::job::FileState;
 use lakegate_domain::{Code, DatasetName, FileId, TableName};
