@@ -131,12 +131,8 @@ fn test_data() -> Option<PathBuf> {
     )
 }
 
-/// What a file's census is: where it lies, without a lake, and landed in one.
+/// What the census of a landed file is, and its row of the review.
 fn check_counts(dataset: &str, path: &Path, counted: &Counted) -> TestLake {
-    let folder = tempfile::tempdir().unwrap();
-    let found = without_lake(folder.path(), &["review", path.to_str().unwrap(), "--census", "--json"]);
-    assert_eq!(json(found, DONE, &CENSUS).into_iter().collect::<BTreeSet<_>>(), counted.census());
-
     let lake = TestLake::with(dataset, "");
     let name = path.file_name().unwrap().to_str().unwrap();
     lake.land(&format!("landing/ops/{dataset}/{name}"), fs::read(path).unwrap());
@@ -175,6 +171,11 @@ fn a_real_bottle_file_is_counted_as_it_is() {
     assert_eq!((counted.n_documents, counted.n_rows), (1, 2738));
     assert_eq!(python(&counted, "SALNTY", "PSS-78"), (2738, 2719));
     assert_eq!(python(&counted, "DELC14", "/MILLE"), (2738, 500));
+    // Where it lies, without a lake.
+    let folder = tempfile::tempdir().unwrap();
+    let found = without_lake(folder.path(), &["review", path.to_str().unwrap(), "--census", "--json"]);
+    assert_eq!(json(found, DONE, &CENSUS).into_iter().collect::<BTreeSet<_>>(), counted.census());
+
     let lake = check_counts("samples", &path, &counted);
     let unlisted = ["AP ", "CDOMSL 1/M", "CDOMSN 1/M", "DOM UMOL/KG", "HPLC ", "TON "];
     assert_eq!(lake.lines(UNKNOWN), unlisted);
@@ -381,13 +382,13 @@ fn what_fails_and_what_goes_nowhere_is_in_the_log_of_failures() {
         &["dataset", "n_rows"],
     );
     assert_eq!(read, ["ops.notes|1"]);
-    lake.run_with_findings();
+    lake.run();
     assert_eq!(lake.value("select state from system.review where path = 'other.txt'"), "committed");
 
     // Mended and sent again it is another file to the ledger.
     lake.dataset("strict", "match: 's_.*\\.csv'\nread: csv\ncolumns: { id: string }\n");
     lake.lakegate(&["redrive", "--code", "LG302"]).is(DONE);
-    lake.run_with_findings();
+    lake.run();
     let mended = "select state, kind, n_rows, n_errors, code from system.review where path = 's_1.csv'";
     assert_eq!(lake.lines(mended), ["committed|csv|1|0|"]);
     lake.prove();
