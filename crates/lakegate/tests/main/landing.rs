@@ -399,7 +399,11 @@ fn a_ledger_older_than_its_tables_stops_the_lake_before_anything_is_lost() {
 fn what_was_received_before_the_disk_was_full_is_accepted() {
     let lake = TestLake::with("notes", PLAIN);
     let Some(raw) = Mounted::tmpfs(&lake.path("lake/raw"), "size=2m") else { return };
-    lake.land(&at("big.csv"), format!("id,word\n{}", "1,0123456789\n".repeat(400_000)));
+    // Words in which there is nothing to compress.
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut word = || (0..60).map(|_| rng.alphanumeric()).collect::<String>();
+    let rows: String = (0..100_000).map(|i| format!("{i},{}\n", word())).collect();
+    lake.land(&at("big.csv"), format!("id,word\n{rows}"));
     lake.land(&at("small.csv"), row(1, "small"));
     lake.lakegate(&["run"]).is(FAILED).says("LG601");
     assert_eq!(lake.states(), ["small.csv|committed"]);
