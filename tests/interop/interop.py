@@ -197,6 +197,8 @@ class Readers:
 
 def run(binary: Path, lake: Path, *args: str) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEGATE_")}
+    # Hooks are run by this Python, which has pyarrow.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     return subprocess.run(
         [str(binary), "--lake", str(lake), *args], capture_output=True, text=True, timeout=300, env=environment
     )
@@ -289,6 +291,26 @@ def load(binary: Path, lake: Path, files: list[tuple[str, Path]]) -> list[str]:
     return []
 
 
+def hooks(readers: Readers, examples: Path, scratch: Path, report) -> None:
+    """A command in Python with pyarrow between the reader and the table."""
+    lake = scratch / "hooks"
+    copy_lake(examples / "buoys", lake)
+    files = [(f"ocean/currents/{f.name}", f) for f in sorted((examples / "buoys/hooked").glob("*.csv"))]
+    wrong = load(readers.binary, lake, files)
+    rows = deltalake.DeltaTable(lake / "lake/tables/ocean/currents/currents").to_pyarrow_table().to_pylist()
+    found = [(str(r["time"])[:16], r["site"], r["depth"], r["current_speed"], r["current_direction"]) for r in rows]
+    want = [
+        ("2026-04-01 00:00", "z05", [4.0, 8.0, 12.0], [0.21, 0.198, 0.12], [181.5, 179.0, 170.0]),
+        ("2026-04-01 00:10", "z05", [4.0, 8.0, 12.0], [0.215, None, 0.118], [182.0, 180.0, 171.0]),
+    ]
+    if found != want:
+        wrong.append(f"the hook made {found}")
+    parked = run(readers.binary, lake, "sql", "select code, message from system.failures", "--format", "csv").stdout
+    if "LG405" not in parked or "has no column such as `Vel1 (mm/s)`" not in parked:
+        wrong.append(f"the file without currents is not told of: {parked}")
+    report(not wrong, "a hook in Python with pyarrow", f"{len(rows)} rows with lists", wrong)
+
+
 def feeds(readers: Readers, examples: Path, scratch: Path, data: Path | None, report) -> None:
     """What is polled instead of landed: a replayed feed, and simulated agencies."""
     if data and (data / "gtfs_rt/nyct_ace").is_dir():
@@ -357,6 +379,7 @@ def main() -> int:
             ok = done.returncode == 0
             report(ok, f"{name}: prove", f"exit {done.returncode}", [] if ok else (done.stdout + done.stderr).splitlines())
         if not given.only:
+            hooks(readers, given.examples, Path(scratch), report)
             feeds(readers, given.examples, Path(scratch), Path(data) if data else None, report)
             # Otherwise `maintained` would have compared the same files again.
             report(n_after < n_before, "data files before and after compaction", f"{n_before}, {n_after}")

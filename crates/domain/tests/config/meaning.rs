@@ -666,3 +666,32 @@ export:
     assert_eq!(export.variables["lat"].value, Some(Attribute::Floats(vec![40.9])));
     assert_eq!(taken_from_file(export, &["site".into(), "place".into(), "x".into()]), ["place", "site"]);
 }
+
+/// What stands behind one another in `docs/instruments.md` and the example.
+#[test]
+fn levels_inherit_what_the_one_before_declares() {
+    let lake = crate::compiled(&[
+        ("lake.yaml", "lake: x\n"),
+        (
+            "datasets/d.yaml",
+            "team: t\nmatch: '(?<site>z\\d+).csv'\ntables:\n  c1: { of: b1, grid: { every: 30min }, quality: [ { check: warn_max, columns: v } ] }\n  b1:\n    columns: { at: timestamp, v: { type: float, unit: m/s, fail_range: [0, 60], warn_range: [null, 9] }, n: int, w: { from: W, from_unit: kPa, unit: hPa } }\n    quality: [ { check: fail_max, columns: v } ]\n  d1: { of: b1, columns: { value: { from: v } } }\n",
+        ),
+    ])
+    .unwrap();
+    let d = &lake.datasets[0];
+    assert_eq!(d.tables.keys().collect::<Vec<_>>(), ["c1", "b1", "d1"]);
+    let (c1, d1) = (&d.tables["c1"], &d.tables["d1"]);
+    let kinds: Vec<_> = c1.columns.iter().map(|c| (c.name.as_str(), c.kind)).collect();
+    let float = Some(Kind::Float);
+    // The mean of whole numbers is none, and what was converted is not converted again.
+    assert_eq!(kinds, [("at", Some(Kind::Timestamp)), ("v", float), ("n", float), ("w", None)]);
+    assert!(c1.columns[3].conversion.is_none() && c1.columns[3].source() == "w");
+    assert_eq!(c1.coordinates, ["at"]);
+    // The grid's thirteen bits, then its own.
+    assert_eq!(c1.flags_of("v").unwrap().masks.last(), Some(&(1 << 13)));
+    assert_eq!(c1.flags_of("n").unwrap().masks.len(), 13);
+    assert_eq!((c1.flags_of("at"), c1.flags_of("site"), c1.flags_of("v_std")), (None, None, None));
+    // Flags go with a column that is renamed.
+    assert_eq!(d1.flags_of("value").unwrap().masks, [1]);
+    assert_eq!(d1.flags_of("n"), None);
+}

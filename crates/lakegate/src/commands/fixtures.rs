@@ -152,6 +152,8 @@ fn run_case(shell: &Shell, root: &Path, case: &Case) -> Result<(Tables, Vec<Stri
             landing = Some(d.landing.clone());
         }
     }
+    // Hooks are in the lake's own folder, and run there.
+    lake.root = before;
     let landing = landing.ok_or_else(|| Failure::new(Code::Bug, "the case's dataset is gone"))?;
     copy_folder(&case.folder.join("input"), &landing)?;
     let (_lock, ctx) = shell.work_on(lake)?;

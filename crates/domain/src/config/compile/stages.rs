@@ -220,7 +220,7 @@ pub(super) fn grid(
         );
         report.error(names.span_of(&column.name), whole_number(&column.name), help);
     }
-    Some(Grid {
+    let grid = Grid {
         every,
         method,
         align: keys.align.get().copied().unwrap_or(Align::Center),
@@ -234,7 +234,9 @@ pub(super) fn grid(
             goodfrac_ind_min: keys.goodfrac_ind_min.get().copied(),
         },
         constants: names.from_file_name().cloned().collect(),
-    })
+    };
+    check_companions(&grid, coordinates, names, report);
+    Some(grid)
 }
 
 fn is_exact(kind: Kind) -> bool {
@@ -302,6 +304,49 @@ pub(super) fn check_stated(keys: &TableRest, columns: &[Column], report: &mut Re
             _ => "name the unit that the command gives",
         };
         report.error(at.span, format!("no file states a unit of what a {behind} gives"), help);
+    }
+}
+
+/// Reports a merge by a column that is declared as one that rows cannot be merged
+/// by.
+pub(super) fn check_merge(keys: &TableRest, columns: &[Column], report: &mut Reporter) {
+    let Some(merge) = keys.merge.get() else { return };
+    let Some(by) = merge.by.at() else { return };
+    let declared = columns.iter().find(|c| c.name == by.value || c.is_from(&by.value));
+    match declared.and_then(|c| c.kind) {
+        None | Some(Kind::Timestamp | Kind::Date) => {}
+        Some(Kind::Int | Kind::Int32) => {
+            if let Some(at) = merge.tolerance.at().filter(|at| !at.value.0.is_zero()) {
+                let message = format!("`{}` is a number, and a tolerance is a span of time", by.value);
+                report.error(at.span, message, "remove `tolerance`, or merge by a time");
+            }
+        }
+        Some(_) => report.error(
+            by.span,
+            format!("rows cannot be merged by `{}`", by.value),
+            "name a column of type `timestamp`, `date` or `int`",
+        ),
+    }
+}
+
+/// Reports declared columns that are called as what the grid says of an average.
+fn check_companions(grid: &Grid, coordinates: &[String], names: &Names, report: &mut Reporter) {
+    for column in names.columns.iter().filter(|c| !coordinates.contains(&c.name)) {
+        let is_number = column.kind.is_none_or(|kind| matches!(kind, Kind::Float | Kind::Float32));
+        if !is_number || grid.method_of(&column.name) != Method::Average {
+            continue;
+        }
+        for companion in [format!("{}_std", column.name), format!("{}_goodfraction", column.name)] {
+            if let Some(other) = names.column(&companion) {
+                let message =
+                    format!("`{companion}` is what the grid says of the averages of `{}`", column.name);
+                let help = format!(
+                    "rename the declared column: `{companion}_given: {{ from: {} }}`",
+                    other.source()
+                );
+                report.error(names.span_of(&companion), message, help);
+            }
+        }
     }
 }
 

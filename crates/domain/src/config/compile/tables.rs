@@ -268,6 +268,7 @@ fn table(
 ) -> Table {
     let mut columns = keys.columns.get().map_or(Vec::new(), |c| columns::compile(c, Role::Table, report));
     stages::check_stated(keys, &columns, report);
+    stages::check_merge(keys, &columns, report);
     // Behind a transform the columns are those that it selects.
     if keys.transform.is_absent() && keys.hook.is_absent() && streams.merge.is_none() {
         let preset = match origin {
