@@ -506,6 +506,7 @@ fn every_described_address_answers_as_described() {
                 "day" => "01",
                 "hour" => "02",
                 "table" => "ops.bus.bus",
+                "dataset" => "ops.bus",
                 "start" => "2024-05-01",
                 "end" => "2024-05-02",
                 "tz" => "Europe/Paris",
