@@ -214,7 +214,6 @@ impl GridStage {
     }
 
     /// The rows that have a time, by it.
-    #[expect(clippy::type_complexity, reason = "it is taken apart by its only caller")]
     fn sorted(&self, given: &Flagged) -> Result<(Vec<ArrayRef>, Vec<Option<ArrayRef>>), ArrowError> {
         let times = &given.rows.columns[self.time];
         let order: UInt32Array = {

@@ -81,11 +81,11 @@ pub(crate) fn parse_elements(
             if text[start] != b'{' {
                 return fault(start, format!("expected an object (`{{`), found {}", kind_of(text[start])));
             }
-            let end = columns.record(&text, start)?;
-            let after = skip_space(&text, end);
+            let end = columns.record(text, start)?;
+            let after = skip_space(text, end);
             match text.get(after) {
                 None => Ok(after),
-                Some(b',') => match skip_space(&text, after + 1) {
+                Some(b',') => match skip_space(text, after + 1) {
                     next if next < text.len() => Ok(next),
                     _ => fault(text.len(), "a `,` and no record behind it"),
                 },

@@ -185,7 +185,7 @@ mod tests {
         println!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         for n in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, BLOCK * (SYNC_EVERY + 2) + 3] {
-            let bytes: Vec<u8> = std::iter::repeat_with(|| rng.u8(b'0'..b'9')).take(n).collect();
+            let bytes: Vec<u8> = std::iter::repeat_with(|| rng.u8(b'0'..=b'9')).take(n).collect();
             let (from, to) = (folder.path().join("from"), folder.path().join("to"));
             fs::write(&from, &bytes).unwrap();
             // No bytes are no frame; `pays` says no.

@@ -269,7 +269,7 @@ fn check_names(
     let mut all_known = true;
     for (text, span) in texts {
         let is_plot = plots.is_some_and(|at| at.value.0 == *text);
-        let unknown = |name: &&str| !known().any(|k| k == *name) && !(is_plot && *name == COLUMN);
+        let unknown = |name: &&str| !(known().any(|k| k == *name) || is_plot && *name == COLUMN);
         for name in text.names().filter(unknown) {
             all_known = false;
             let help = match nearest(name, known()) {

@@ -233,7 +233,7 @@ pub(super) fn grid(
             goodfrac_bad_min: keys.goodfrac_bad_min.get().copied(),
             goodfrac_ind_min: keys.goodfrac_ind_min.get().copied(),
         },
-        constants: names.from_file_name().cloned().collect(),
+        constants: names.names_from_file().cloned().collect(),
     };
     check_companions(&grid, coordinates, names, report);
     Some(grid)

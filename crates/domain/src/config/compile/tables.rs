@@ -380,7 +380,7 @@ impl Names<'_> {
     }
 
     /// Columns that are the same in all rows of a file.
-    pub(super) fn from_file_name(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn names_from_file(&self) -> impl Iterator<Item = &String> {
         let groups = self.context.groups.unwrap_or_default().iter().filter(|g| *g != TABLE_GROUP);
         groups.chain(&self.context.site_columns)
     }

@@ -204,6 +204,8 @@ fn rows_beyond_the_room_stop_it() {
         Call { root: root.path(), dataset: &dataset, table: "met", file: "f", groups: &[], stop: &stop };
     let input = rows(MANY);
     let given =
-        run(&shell("cat; sleep 300"), &call, &input.schema(), &[input.clone()], &mut |_| Err(Halt::TooLarge));
+        run(&shell("cat; sleep 300"), &call, &input.schema(), std::slice::from_ref(&input), &mut |_| {
+            Err(Halt::TooLarge)
+        });
     assert!(matches!(given, Err(Halt::TooLarge)));
 }
