@@ -211,6 +211,9 @@ fn dataset(
         None => out.comment(0, "Which files are its own is not known: every file of its landing folder is."),
     }
     reading(&mut out, &plan);
+    if !made.is_empty() {
+        inputs(&mut out, &columns);
+    }
     out.line(0, "tables:");
     out.line(1, &format!("{}:", table_name(&pipeline)));
     if let [_, _, ..] = plan.streams.as_slice() {
@@ -371,6 +374,19 @@ fn reading(out: &mut Yaml, plan: &Plan) {
             Some(format) => out.line(4, format),
             None => {}
         }
+    }
+}
+
+/// The file's columns under their own names. Behind a transform or a hook they
+/// would have others, and `from:` would find nothing.
+fn inputs(out: &mut Yaml, columns: &[columns::Column]) {
+    let mut listed: Vec<&String> = columns.iter().flat_map(|c| &c.from).collect();
+    listed.sort();
+    listed.dedup();
+    if !listed.is_empty() {
+        out.comment(0, "What a transform or a hook sees under the name that `from:` has; others it sees as SQL writes them.");
+        out.line(0, "input:");
+        listed.iter().for_each(|name| out.line(1, &format!("{}: string", super::scalar(name))));
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Column {
     pub name: String,
     pub keys: Keys,
     pub comment: Option<String>,
+    /// The input columns that it is read from.
+    pub from: Vec<String>,
     /// What its export says beside it; empty where nothing is to be said.
     pub variable: Keys,
     /// Whether somebody's own Python made it.
@@ -73,7 +75,15 @@ pub(super) fn column(
         thresholds(variable, &mut keys, notes);
     }
     described(variable, &mut keys);
-    Column { name: variable.name.clone(), keys, comment, variable: exported(pipeline, variable), is_made }
+    let from = if is_made && variable.name != TIME { Vec::new() } else { from };
+    Column {
+        name: variable.name.clone(),
+        keys,
+        comment,
+        from,
+        variable: exported(pipeline, variable),
+        is_made,
+    }
 }
 
 /// A variable whose value is set in the configuration.
