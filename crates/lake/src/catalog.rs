@@ -14,6 +14,7 @@ use crate::{Error, Result};
 
 pub(crate) mod contents;
 pub(crate) mod provider;
+pub(crate) mod scan;
 pub(crate) mod snapshots;
 
 pub use contents::type_name;

@@ -18,7 +18,9 @@ use lakegate_domain::Code;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{
+    DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT, EnabledStatistics, WriterProperties, WriterVersion,
+};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
@@ -83,6 +85,8 @@ impl OpenFile {
 const WRITE_ROWS: usize = 64 * 1024;
 /// Rows of a sorted run that are put together at a time.
 const SORTED_ROWS: usize = 8192;
+/// Rows of a page of a sorted file.
+const SORTED_PAGE_ROWS: usize = 4096;
 /// Statistics are kept for so many leading columns, as Delta does by default.
 const STATS_COLUMNS: usize = 32;
 /// Delta's usual cut of text bounds.
@@ -279,7 +283,8 @@ impl Sink {
         let at = self.folder.join(&path);
         let file = File::create(&at).map_err(Error::io("created", &at))?;
         let schema = data_schema(&self.schema, &self.partition_columns);
-        let writer = ArrowWriter::try_new(file, schema, Some(properties())).map_err(Error::writing(&at))?;
+        let writer = ArrowWriter::try_new(file, schema, Some(properties(!self.options.sort_by.is_empty())))
+            .map_err(Error::writing(&at))?;
         Ok(OpenFile { writer, path, partition, n_rows: 0 })
     }
 
@@ -363,8 +368,11 @@ pub(crate) fn data_schema(schema: &Schema, partition_columns: &[String]) -> Sche
     ))
 }
 
-fn properties() -> WriterProperties {
+fn properties(is_sorted: bool) -> WriterProperties {
+    // Who asks for a few of sorted rows opens few pages: the smaller, the less is unpacked in vain.
+    let page_rows = if is_sorted { SORTED_PAGE_ROWS } else { DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT };
     WriterProperties::builder()
+        .set_data_page_row_count_limit(page_rows)
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         // Of each page, so that an hour of one route is a few pages, not a row group.

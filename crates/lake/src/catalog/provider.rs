@@ -14,11 +14,11 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::TableType;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use futures::TryStreamExt;
 use lakegate_domain::TableName;
 use tokio::sync::Mutex;
 
+use super::scan::Scan;
 use super::snapshots::Snapshots;
 use super::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Meaning, Names, SYSTEM, contents};
 use crate::session::{SystemTables, sentence};
@@ -75,12 +75,8 @@ impl Inner {
         let Some(newest) = self.snapshots.newest(name).await.map_err(|e| damaged(&e))? else {
             return Ok(None);
         };
-        let table = &newest.table;
-        table.update_datafusion_session(self.state.as_ref()).map_err(|e| damaged(&e))?;
-        let snapshot = table.snapshot().map_err(|e| damaged(&e))?.snapshot().clone();
-        // Partition columns have the type that the table declares, not a dictionary of it.
-        let config = DeltaScanConfig::new_from_session(self.state.as_ref()).with_wrap_partition_values(false);
-        let provider: Arc<dyn TableProvider> = Arc::new(DeltaScanNext::new(snapshot, config)?);
+        newest.table.update_datafusion_session(self.state.as_ref()).map_err(|e| damaged(&e))?;
+        let provider: Arc<dyn TableProvider> = Arc::new(Scan::new(newest));
         opened.insert(name.clone(), provider.clone());
         Ok(Some(provider))
     }

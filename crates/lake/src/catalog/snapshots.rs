@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use deltalake::DeltaTable;
 use lakegate_domain::TableName;
 
+use super::scan::Contents;
 use crate::{Result, log};
 
 /// Most tables that are kept open; those that nobody asked for longest go first.
@@ -21,6 +22,7 @@ const MOST: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) table: DeltaTable,
+    pub(super) contents: Contents,
     /// The log entry that made this version.
     head: Entry,
 }
@@ -118,7 +120,7 @@ fn snapshot_of(table: DeltaTable, folder: &Path) -> Result<Option<Arc<Snapshot>>
     let version = table.snapshot()?.version();
     // A log without its newest entry as a file of its own is never the same again.
     let head = entry(folder, version).unwrap_or(Entry { version, len: u64::MAX, modified: None });
-    Ok(Some(Arc::new(Snapshot { table, head })))
+    Ok(Some(Arc::new(Snapshot { contents: Contents::of(&table)?, table, head })))
 }
 
 fn entry(folder: &Path, version: u64) -> Option<Entry> {

@@ -5,24 +5,21 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext, FileSelection};
 use jiff::Timestamp;
 use lakegate_domain::TableName;
 use serde_json::Value;
 
 use super::{Error, Result, plain, sentence};
 use crate::catalog::contents;
+pub use crate::catalog::scan::DATA_FILE;
+use crate::catalog::scan::Scan;
 use crate::catalog::snapshots::Snapshot;
-
-/// Name of the column that [`View::files_frame`] adds: the data file of a row.
-pub const DATA_FILE: &str = "_data_file";
 
 /// One version of one table.
 #[derive(Clone, Debug)]
@@ -129,31 +126,21 @@ impl View {
     /// # Errors
     /// The table is damaged.
     pub fn frame(&self) -> Result<DataFrame> {
-        let state = self.snapshot.table.snapshot().map_err(|e| self.damaged(&e))?;
-        let provider = DeltaScanNext::new(state.snapshot().clone(), self.config())?;
-        self.frame_of(Arc::new(provider))
+        self.frame_of(Scan::new(self.snapshot.clone()))
     }
 
     /// The rows of some data files, each with its file's path below the table's
     /// folder as the end of the text in [`DATA_FILE`].
     ///
     /// # Errors
-    /// The table is damaged, or has no such files.
+    /// The table is damaged.
     pub fn files_frame(&self, paths: impl IntoIterator<Item = String>) -> Result<DataFrame> {
-        let state = self.snapshot.table.snapshot().map_err(|e| self.damaged(&e))?;
-        let config = self.config().with_file_column_name(DATA_FILE);
-        let provider = DeltaScanNext::new(state.snapshot().clone(), config)?
-            .with_file_selection(FileSelection::from_file_paths(paths));
-        self.frame_of(Arc::new(provider))
+        self.frame_of(Scan::of_files(self.snapshot.clone(), paths))
     }
 
-    fn config(&self) -> DeltaScanConfig {
-        // Partition columns have the type that the table declares, not a dictionary of it.
-        DeltaScanConfig::new_from_session(self.state.as_ref()).with_wrap_partition_values(false)
-    }
-
-    fn frame_of(&self, provider: Arc<dyn TableProvider>) -> Result<DataFrame> {
-        let plan = LogicalPlanBuilder::scan(&self.name.table, provider_as_source(provider), None)?.build()?;
+    fn frame_of(&self, rows: Scan) -> Result<DataFrame> {
+        let source = provider_as_source(Arc::new(rows));
+        let plan = LogicalPlanBuilder::scan(&self.name.table, source, None)?.build()?;
         Ok(DataFrame::new(SessionState::clone(&self.state), plan))
     }
 
