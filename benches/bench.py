@@ -17,6 +17,7 @@ import report
 import scale
 import serve
 import small
+import waves
 from lake import Lakegate
 
 PARTS = {
@@ -26,6 +27,7 @@ PARTS = {
     "fresh": fresh.run,
     "serve": serve.run,
     "feeds": feeds.run,
+    "tsdat": waves.run,
     "month": month.run,
 }
 

@@ -9,7 +9,7 @@ import os
 import platform
 from pathlib import Path
 
-ORDER = ["bulk", "small", "scale", "fresh", "serve", "feeds", "month"]
+ORDER = ["bulk", "small", "scale", "fresh", "serve", "feeds", "tsdat", "month"]
 #: Peak resident memory that a bulk load may take.
 PEAK_MIB = 512
 
@@ -52,7 +52,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def section(record: dict) -> list[str]:
-    sections = {"bulk": bulk, "small": small, "scale": scale, "fresh": fresh, "serve": serve, "feeds": feeds, "month": month}
+    sections = {"bulk": bulk, "small": small, "scale": scale, "fresh": fresh, "serve": serve, "feeds": feeds, "tsdat": tsdat, "month": month}
     return sections[record["part"]](record)
 
 
@@ -254,6 +254,67 @@ def month(record: dict) -> list[str]:
     ]
 
 
+def tsdat(record: dict) -> list[str]:
+    daily, large = record["daily"], record["large"]
+
+    def rows(found: dict) -> list[list[str]]:
+        ours, theirs = found["lakegate"], found["tsdat"]
+        shown = [
+            ("lakegate", ours["median_s"], ours["peak_mib"]),
+            ("tsdat", theirs["median_s"], theirs["peak_mib"]),
+            ("tsdat, without start and imports", theirs["without_imports_s"], theirs["peak_mib"]),
+        ]
+        return [
+            [name, f"{s:.3f} s", "" if name == "lakegate" else f"{s / ours['median_s']:.1f} ×", f"{mib:,} MiB"]
+            for name, s, mib in shown
+        ]
+
+    def verdicts(found: dict, wanted: int, of: str) -> list[str]:
+        ours, theirs = found["lakegate"], found["tsdat"]
+        bare = theirs["without_imports_s"] / ours["median_s"]
+        return [
+            "- " + verdict(theirs["median_s"] / ours["median_s"] >= wanted, f"{wanted} times faster {of}, from start to end of the process")
+            + f"; tsdat without its imports: {bare:.1f} times",
+            "- " + verdict(ours["peak_mib"] < theirs["peak_mib"], "less memory than tsdat"),
+        ]
+
+    def same(found: dict) -> str:
+        c = found["compared"]
+        plots = f", {c['n_plots']} plots" if c["n_plots"] else ""
+        return (
+            f"The {c['n_netcdf']} netCDF files of both hold the same: {c['n_times']:,} times, {c['n_values']:,} values and flags, "
+            f"{c['n_flagged']:,} of the flags set{plots}."
+        )
+
+    head = ["", "time", "time, lakegate = 1", "peak memory"]
+    return [
+        "One configuration: tsdat runs it, lakegate runs what `lakegate import tsdat` makes of it. CSV of waves with missing "
+        "values, spikes and values out of range; 12 variables, one of them converted, 14 with the static ones; 7 quality "
+        "checks; netCDF. lakegate's time is that of `lakegate run` on a file that has just landed, from start to end of the "
+        "process, with a Delta table, the kept raw bytes, the ledger and `fsync` besides; tsdat's that of the Python process. "
+        "netCDF is deflated and shuffled by both, by lakegate at level 4, by tsdat at level 1, its default.",
+        "",
+        f"**One daily file**, {daily['rows']:,} rows, 12 plots as PNG: tsdat's by matplotlib in `hook_plot_dataset`, "
+        f"lakegate's by `plots:`. Median of {record['runs']} consecutive days, each after the day before.",
+        "",
+        *table(head, rows(daily)),
+        "",
+        same(daily),
+        "",
+        *verdicts(daily, 100, "per run, plots included"),
+        "",
+        f"**One large file**, {large['source_mib']:,} MiB, {large['rows']:,} rows, no plots. Median of {record['large_runs']}; "
+        f"lakegate with `memory: {large['memory']}`.",
+        "",
+        *table(head, rows(large)),
+        "",
+        same(large),
+        "",
+        *verdicts(large, 20, "on 100 MB of CSV"),
+        "",
+    ]
+
+
 TITLES = {
     "bulk": "One large file",
     "small": "Ten thousand small files",
@@ -261,6 +322,7 @@ TITLES = {
     "fresh": "From a landed file to readable rows",
     "serve": "An hour of a route over HTTP",
     "feeds": "A thousand feeds",
+    "tsdat": "A pipeline of tsdat",
     "month": "A month of feeds",
 }
 
