@@ -16,7 +16,7 @@ use super::attributes::{Attributes, value_of};
 use crate::layout;
 
 /// zlib's usual level.
-const COMPRESSION: u8 = 4;
+const COMPRESSION: u8 = 1;
 /// Name of the dimension of rows that no coordinate gives a place.
 const ROWS: &str = "row";
 

@@ -466,10 +466,9 @@ impl Making<'_> {
             before = self.ctx.block(store.plots_of(&self.exporting.name, &name))?;
             before.extend(self.ctx.block(store.export(&self.exporting.name, &name))?.and_then(|e| e.path));
         }
-        disk::write(&self.root, &path, &bytes, &self.ctx.failpoints)?;
-        for (path, picture) in &plotted {
-            disk::write(&self.root, path, picture, &self.ctx.failpoints)?;
-        }
+        let mut written: Vec<(&str, &[u8])> = vec![(&path, &bytes)];
+        written.extend(plotted.iter().map(|(path, picture)| (path.as_str(), picture.as_slice())));
+        disk::write(&self.root, &written, &self.ctx.failpoints)?;
         // Where it lay before it is no more, before that is told: killed in
         // between, it is made and removed once more.
         for old in before.iter().filter(|old| !self.claimed.contains_key(*old)) {
