@@ -92,11 +92,59 @@ def main() -> int:
                 )
                 look(page, url, agencies, scheme, shots)
                 context.close()
+            instruments(given, Path(scratch), browser, wrong)
             browser.close()
     for line in wrong:
         print(f"DIFFERS {line}")
     print(f"pages in {Path(CHROMIUM).name}: {'as they should be' if not wrong else f'{len(wrong)} faults'}")
     return 1 if wrong else 0
+
+
+def instruments(given: argparse.Namespace, scratch: Path, browser, wrong: list[str]) -> None:
+    """The page of a table with checks, plots and exports: `examples/moorings`."""
+    lake = scratch / "moorings"
+    shutil.copytree(given.examples / "moorings", lake)
+    for dataset in ("buoy", "waves"):
+        fixtures = lake / "fixtures/ocean" / dataset / "first_of_april/input"
+        shutil.copytree(fixtures, lake / "landing/ocean" / dataset)
+    # One file of the example waits for a person.
+    loaded = subprocess.run([given.binary, "--lake", lake, "run", "--json"], stdout=subprocess.DEVNULL)
+    assert loaded.returncode == 3, loaded
+    with served(given.binary, lake) as url:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                java_script_enabled=False, color_scheme=scheme, viewport={"width": 1000, "height": 900}
+            )
+            page = context.new_page()
+            # There is no icon, and what is downloaded is no page.
+            page.on(
+                "console",
+                lambda message: "404" in message.text or wrong.append(f"the console says: {message.text}"),
+            )
+            page.on(
+                "requestfailed",
+                lambda request: request.url.endswith(".nc") or wrong.append(f"no answer: {request.url}"),
+            )
+            page.goto(f"{url}/review/ocean.buoy")
+            page.get_by_role("link", name="met", exact=True).click()
+            expect(page.get_by_role("heading", name="Quality")).to_be_visible()
+            expect(page.get_by_role("row", name=re.compile("^pressure valid_max bad"))).to_contain_text("1 of 72")
+            plots = page.get_by_role("img", name=re.compile("^Plot of "))
+            expect(plots).to_have_count(7)
+            for n in range(7):
+                plots.nth(n).scroll_into_view_if_needed()
+                box = plots.nth(n).bounding_box()
+                # One that is not drawn is as high as its words.
+                if not box or box["height"] < 200 or box["width"] > 1000:
+                    wrong.append(f"a plot is not drawn as it should be: {box}")
+            if given.shots:
+                page.screenshot(path=given.shots / f"instruments-{scheme}.png", full_page=True)
+            with page.expect_download() as download:
+                page.get_by_role("link", name=re.compile("^humboldt.*[.]nc$")).first.click()
+            assert download.value.path().read_bytes()[1:4] == b"HDF", "a netCDF-4 file"
+            page.get_by_role("link", name="Rows that fail valid_max[pressure]").click()
+            expect(page.get_by_role("cell", name="1201.0")).to_be_visible()
+            context.close()
 
 
 def look(page, url: str, agencies: Simulated, scheme: str, shots: Path | None) -> None:

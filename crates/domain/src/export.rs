@@ -12,6 +12,9 @@ pub use template::{Fault, Span, Template};
 use crate::ids::DatasetName;
 use crate::model::{Attribute, Scalar};
 
+/// Folder of exports, below the storage.
+pub const FOLDER: &str = "export";
+
 /// How the rows of a table become netCDF files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Export {

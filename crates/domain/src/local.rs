@@ -54,5 +54,11 @@ fn instant(local: DateTime, offset: Offset) -> Timestamp {
     offset.to_timestamp(local).unwrap_or(if local.year() < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// An instant, milliseconds since 1970, as ISO 8601 in UTC: `2026-11-21T12:00:00.5Z`.
+/// One beyond the calendar is its number.
+pub fn utc(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |t| t.to_string())
+}
+
 #[cfg(test)]
 mod tests;

@@ -112,13 +112,16 @@ impl fmt::Display for Unit {
     }
 }
 
-/// A linear conversion: `to = from * multiply / divide + offset`.
+/// A linear conversion: `to = (from * multiply + shift) / divide + offset`.
 ///
 /// Factor and divisor are both kept because a division by 100 rounds once, a
-/// multiplication by 0.01 twice.
+/// multiplication by 0.01 twice. Where the zeros differ, all three are whole
+/// numbers: 212 degF are (212 * 5 - 160) / 9 = 100 degC, and nothing is rounded
+/// before the division. `offset` is for what no such numbers are small enough for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conversion {
     multiply: f64,
+    shift: f64,
     divide: f64,
     offset: f64,
 }
@@ -135,7 +138,7 @@ impl Conversion {
             return Err(ConversionError::Different { from: a.to_string(), to: b.to_string() });
         }
         Self::of_units(a, b)
-            .filter(|c| [c.multiply, c.divide, c.offset].into_iter().all(f64::is_finite))
+            .filter(|c| [c.multiply, c.shift, c.divide, c.offset].into_iter().all(f64::is_finite))
             .filter(|c| c.multiply != 0.0 && c.divide != 0.0)
             .ok_or(ConversionError::TooGreat)
     }
@@ -143,13 +146,20 @@ impl Conversion {
     fn of_units(from: Unit, to: Unit) -> Option<Self> {
         let ratio = from.scale.times(to.scale.inverse()?)?;
         let offset = ratio.times(from.origin)?.plus(to.origin.times(Exact::MINUS_ONE)?)?;
+        if offset.is_zero() {
+            let (multiply, divide) = ratio.factor_and_divisor();
+            return Some(Self { multiply, shift: 0.0, divide, offset: 0.0 });
+        }
+        if let Some([multiply, shift, divide]) = ratio.over_one_divisor(offset) {
+            return Some(Self { multiply, shift, divide, offset: 0.0 });
+        }
         let (multiply, divide) = ratio.factor_and_divisor();
-        Some(Self { multiply, divide, offset: offset.to_f64() })
+        Some(Self { multiply, shift: 0.0, divide, offset: offset.to_f64() })
     }
 
     /// Whether every value stays as it is.
     pub fn is_identity(&self) -> bool {
-        self.multiply == self.divide && self.offset == 0.0
+        self.multiply == self.divide && self.offset() == 0.0
     }
 
     /// What one more of the old unit is in the new one.
@@ -159,16 +169,16 @@ impl Conversion {
 
     /// What zero of the old unit is in the new one.
     pub fn offset(&self) -> f64 {
-        self.offset
+        self.shift / self.divide + self.offset
     }
 
     /// Converts one value. The conversion that changes nothing is exact.
     pub fn apply(&self, value: f64) -> f64 {
-        if self.multiply == self.divide {
+        if self.multiply == self.divide && self.shift == 0.0 {
             return value + self.offset;
         }
         // A factor of 1 or a divisor of 1 loses nothing.
-        value * self.multiply / self.divide + self.offset
+        (value * self.multiply + self.shift) / self.divide + self.offset
     }
 }
 

@@ -182,15 +182,16 @@ fn text_of(bytes: &[u8], encoding: Option<Encoding>, faults: &mut Vec<Fault>) ->
 /// A file that can be read.
 pub(crate) struct Opened {
     pub rows: Rows,
-    /// Of its columns.
-    pub units: Vec<(String, String)>,
+    /// Of its columns; more than one list where casts have other units.
+    pub units: Vec<Vec<(String, String)>>,
     /// What is wrong with it all the same.
     pub accepted: Vec<Fault>,
 }
 
 /// The rows of one file, cast by cast.
 pub(crate) struct Rows {
-    chunks: VecDeque<TextChunk>,
+    /// Each with the place of its cast's units among those of the file.
+    chunks: VecDeque<(usize, TextChunk)>,
 }
 
 impl Rows {
@@ -223,23 +224,23 @@ impl Rows {
             faults.into_iter().partition(|fault| is_accepted(fault.rule, options));
         let Some(document) = document.filter(|_| faults.is_empty()) else { return Err(refused(faults)) };
         accepted.sort_by_key(|fault| fault.line);
-        let mut units: Vec<(String, String)> = Vec::new();
-        for cast in &document.casts {
-            for (name, unit) in cast.names.iter().zip(&cast.units) {
-                if !unit.is_empty() && !units.iter().any(|(n, _)| n == name) {
-                    units.push((name.to_string(), unit.to_string()));
-                }
-            }
-        }
+        let mut units: Vec<Vec<(String, String)>> = Vec::new();
         let mut chunks = VecDeque::new();
         for cast in &document.casts {
-            put(cast, chunk_bytes, &mut chunks);
+            let named = cast.names.iter().zip(&cast.units).filter(|(_, unit)| !unit.is_empty());
+            let of_cast: Vec<_> = named.map(|(name, unit)| (name.to_string(), unit.to_string())).collect();
+            let at = units.iter().position(|known| *known == of_cast).unwrap_or_else(|| {
+                units.push(of_cast);
+                units.len() - 1
+            });
+            put(cast, chunk_bytes, &mut |chunk| chunks.push_back((at, chunk)));
         }
         Ok(Opened { rows: Self { chunks }, units, accepted })
     }
 
-    /// The next rows; a cast without rows has a chunk as well.
-    pub fn next(&mut self) -> Option<TextChunk> {
+    /// The next rows, and which units they have; a cast without rows has a chunk as
+    /// well.
+    pub fn next(&mut self) -> Option<(usize, TextChunk)> {
         self.chunks.pop_front()
     }
 }
@@ -250,7 +251,7 @@ pub fn is_accepted(rule: Rule, options: &WhpExchange) -> bool {
 }
 
 /// Makes chunks of a cast's rows.
-fn put(cast: &Cast, chunk_bytes: usize, chunks: &mut VecDeque<TextChunk>) {
+fn put(cast: &Cast, chunk_bytes: usize, add: &mut dyn FnMut(TextChunk)) {
     let with_time = !cast.has(DATETIME) && (cast.has("DATE") || cast.header_value("DATE").is_some());
     let header = cast.header.iter().map(|(name, _)| *name);
     let names = || header.clone().chain(cast.names.iter().copied()).chain(with_time.then_some(DATETIME));
@@ -258,7 +259,7 @@ fn put(cast: &Cast, chunk_bytes: usize, chunks: &mut VecDeque<TextChunk>) {
     for row in &cast.rows {
         if out.is_full(chunk_bytes) {
             let full = std::mem::replace(&mut out, TextRows::with_columns(names()));
-            chunks.push_back(TextChunk::ready(full.finish()));
+            add(TextChunk::ready(full.finish()));
         }
         out.begin();
         let fields = cast.header.iter().map(|(_, value)| *value).chain(row.fields.iter().copied());
@@ -271,7 +272,7 @@ fn put(cast: &Cast, chunk_bytes: usize, chunks: &mut VecDeque<TextChunk>) {
             out.set(cast.header.len() + cast.names.len(), &token(&instant));
         }
     }
-    chunks.push_back(TextChunk::ready(out.finish()));
+    add(TextChunk::ready(out.finish()));
 }
 
 /// A number as it stands, everything else as a JSON text.

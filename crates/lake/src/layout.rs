@@ -15,7 +15,8 @@ use lakegate_domain::Code;
 use lakegate_domain::model::{
     Column, Evolve, Flags, Kind, Level, PartitionBy, Range, Thresholds, TimeUnit, qc_name,
 };
-use lakegate_format::conform::{Plan, RESCUED, Target, data_type};
+pub use lakegate_format::conform::RESCUED;
+use lakegate_format::conform::{Plan, Target, data_type};
 use lakegate_format::netcdf::stated::Stated;
 
 use serde_json::json;

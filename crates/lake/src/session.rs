@@ -52,9 +52,23 @@ pub trait SystemTables: Send + Sync {
     /// A sentence for people.
     fn schema(&self, name: &str) -> Result<SchemaRef, String>;
 
-    /// A table's rows as of now, some thousands at a time. An error is a
+    /// A table's rows as of now, some thousands at a time: all those that have
+    /// the values `wanted`, and others where that is easier. An error is a
     /// sentence for people.
-    fn scan(&self, name: &str) -> BoxStream<'static, Result<RecordBatch, String>>;
+    fn scan(&self, name: &str, wanted: &[Wanted]) -> BoxStream<'static, Result<RecordBatch, String>>;
+}
+
+/// A column of a system table, and the value that a statement wants it to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub column: String,
+    pub value: WantedValue,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedValue {
+    Text(String),
+    Int(i64),
 }
 
 /// Answers statements about one lake. Cheap to clone; clones share the memory

@@ -40,6 +40,8 @@ pub struct Report {
 /// Told as things happen.
 pub trait Observer {
     fn progress(&self, round: &Round, worked: &Worked);
+    /// Before a run waits to try again what failed.
+    fn waits(&self, _why: &Failure, _wait: Duration) {}
 }
 
 /// Longest that a run waits for files that are still being written, or for a
@@ -74,6 +76,9 @@ pub fn run(ctx: &Context, only: Option<&DatasetName>, observer: &dyn Observer) -
         let Some(wait) = waits.into_iter().flatten().min() else { break };
         if last_progress.elapsed() + wait > PATIENCE {
             break;
+        }
+        if let Some(why) = report.worked.setback.as_ref().filter(|_| report.worked.retry_in == Some(wait)) {
+            observer.waits(why, wait);
         }
         pause(ctx, wait);
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakegate_domain::export::Export;
+use lakegate_domain::export::{Export, FOLDER};
 use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use lakegate_domain::model::{Dataset, Table};
 use lakegate_domain::{Code, DatasetName, Failure, FileId, TableName};
@@ -30,9 +30,6 @@ use crate::context::Context;
 use crate::engine::pause;
 use crate::mishap::caught;
 use crate::system::Ledger;
-
-/// Folder of exports, below the storage.
-pub const FOLDER: &str = "export";
 
 /// What was exported.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Row, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -197,55 +197,53 @@ pub fn ago(instant_ms: i64, now_ms: i64) -> String {
     if instant_ms <= now_ms { format!("{coarse} ago") } else { format!("in {coarse}") }
 }
 
-/// What shows that long work goes on. It writes to standard error, so that
-/// results stay clean.
-pub enum Progress {
-    /// A spinner with the newest message.
-    Terminal(ProgressBar),
-    /// A plain line now and then, for logs.
-    Lines {
-        what: String,
-        last: std::cell::Cell<Instant>,
-    },
-    Quiet,
+/// What shows that long work goes on: a spinner with the newest message on a
+/// terminal's standard error, and nothing elsewhere. It leaves no line behind.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
 }
-
-/// Least time between two plain lines.
-const LINE_EVERY: Duration = Duration::from_secs(1);
 
 impl Progress {
     /// Progress of `what`, such as `run`.
     pub fn new(what: &str, quiet: bool) -> Self {
-        if quiet {
-            Progress::Quiet
-        } else if io::stderr().is_terminal() {
+        let bar = (!quiet && io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("{spinner} {prefix} {msg:.dim}")
                 .expect("the template is constant and correct");
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
                 .with_style(style)
                 .with_prefix(what.to_string());
             bar.enable_steady_tick(Duration::from_millis(120));
-            Progress::Terminal(bar)
-        } else {
-            Progress::Lines { what: what.to_string(), last: std::cell::Cell::new(Instant::now()) }
+            bar
+        });
+        Self { bar, quiet }
+    }
+
+    /// Something that people should know while the work goes on.
+    pub fn note(&self, text: impl AsRef<str>) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.suspend(|| warn(text)),
+            None => warn(text),
         }
     }
 
     /// How far the work is.
     pub fn message(&self, text: impl Into<String>) {
-        match self {
-            Progress::Terminal(bar) => bar.set_message(visible(&text.into()).into_owned()),
-            Progress::Lines { what, last } if last.get().elapsed() >= LINE_EVERY => {
-                last.set(Instant::now());
-                eprintln!("{what}: {}", visible(&text.into()));
-            }
-            Progress::Lines { .. } | Progress::Quiet => {}
+        if let Some(bar) = &self.bar {
+            bar.set_message(visible(&text.into()).into_owned());
         }
     }
 
     /// The work is over; the spinner goes away.
     pub fn finish(self) {
-        if let Progress::Terminal(bar) = self {
+        drop(self);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }

@@ -15,7 +15,7 @@ use lakegate_domain::model::{Dataset, Lake};
 use lakegate_domain::review::Contents;
 use lakegate_domain::{Code, DatasetName, Failure, FileId};
 use lakegate_format::open::{Source, survey};
-use lakegate_lake::session::SystemTables;
+use lakegate_lake::session::{self, SystemTables};
 use lakegate_lake::transform::Limits;
 use lakegate_state::{Census, Cursor, REVIEW_TABLES, ReviewFilter, Reviewed, Store};
 use tokio::runtime::Handle;
@@ -257,7 +257,8 @@ impl SystemTables for Reviews {
         Ledger(None).schema(name)
     }
 
-    fn scan(&self, name: &str) -> BoxStream<'static, Result<RecordBatch, String>> {
+    /// All files: those that are not asked for are not among them.
+    fn scan(&self, name: &str, _: &[session::Wanted]) -> BoxStream<'static, Result<RecordBatch, String>> {
         let name = name.to_string();
         let pages = self.pages().map_err(|e| e.to_string());
         if name == "census" {

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use lakegate_domain::config::{self, Diagnostic, Diagnostics, SourceText};
+use lakegate_domain::Failure;
+use lakegate_domain::config::{self, Diagnostic, Diagnostics, LAKE_FILE, SourceText, Span};
 use lakegate_domain::model::{
     Check, Column, Dataset, Evolve, Format, Kind, Lake, PartitionBy, QualityCheck, Table,
 };
 use lakegate_format::conform::{Plan, Target};
+use lakegate_lake::session::Position;
 use lakegate_lake::transform::{Others, look};
 use lakegate_lake::{expect, layout};
 use tokio::runtime::Handle;
@@ -34,7 +36,15 @@ pub fn look_at(lake: &Lake, runtime: &Handle) -> Found {
         for (name, table) in tables(dataset) {
             let mut wrong = |key: &str, sql: &str, message: String, help: &str| {
                 let text = source.get_or_insert_with(|| text_of(&lake.root, dataset));
-                let place = text.as_ref().and_then(|t| Some((t.clone(), config::place_of(t, key, sql)?)));
+                let found = text.as_ref().and_then(|t| Some((t.clone(), config::place_of(t, key, sql)?)));
+                // The place in the statement, as one in the file.
+                let (place, message) = match found {
+                    None => (None, message),
+                    Some((text, whole)) => match within(&text, whole, sql, &message) {
+                        Some((part, message)) => (Some((text, part)), message),
+                        None => (Some((text, whole)), message),
+                    },
+                };
                 let message = match &place {
                     Some(_) => message,
                     None => format!("{}: {message}", dataset.name),
@@ -82,6 +92,31 @@ pub fn look_at(lake: &Lake, runtime: &Handle) -> Found {
         }
     }
     Found { errors: Diagnostics::new(errors), warnings }
+}
+
+/// Where in a file's text a sentence about a statement says that something is, and
+/// the sentence without that.
+fn within(text: &SourceText, whole: Span, sql: &str, message: &str) -> Option<(Span, String)> {
+    let (position, message) = Position::split(message);
+    let part = config::place_in(text, whole, sql, position?.byte_of(sql)?)?;
+    Some((part, message))
+}
+
+/// A failure of a dataset's statement: the place in the statement that it names,
+/// as one in the dataset's file.
+pub fn placed(failure: Failure, dataset: &Dataset, key: &str, sql: &str) -> Failure {
+    let root = dataset.source.ancestors().find(|folder| folder.join(LAKE_FILE).exists());
+    let found = root.and_then(|root| {
+        let text = text_of(root, dataset)?;
+        let whole = config::place_of(&text, key, sql)?;
+        let (part, message) = within(&text, whole, sql, &failure.message)?;
+        let (line, column) = text.position(part.start);
+        Some(format!("{message} ({}, line {line}, column {column})", text.path.display()))
+    });
+    match found {
+        Some(message) => Failure { message, ..failure },
+        None => failure,
+    }
 }
 
 fn tables(dataset: &Dataset) -> impl Iterator<Item = (String, &Table)> {

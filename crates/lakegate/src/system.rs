@@ -7,8 +7,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use lakegate_lake::layout;
-use lakegate_lake::session::SystemTables;
-use lakegate_state::{ColumnKind, Cursor, Page, SYSTEM_TABLES, Store, SystemColumn, SystemTable};
+use lakegate_lake::session::{SystemTables, Wanted, WantedValue};
+use lakegate_state::{ColumnKind, Cursor, Narrow, Page, SYSTEM_TABLES, Store, SystemColumn, SystemTable};
 use serde_json::Value;
 
 /// The ledger's tables; none where the lake has no ledger yet.
@@ -23,19 +23,34 @@ impl SystemTables for Ledger {
         Ok(schema(table(name)?))
     }
 
-    fn scan(&self, name: &str) -> BoxStream<'static, Result<RecordBatch, String>> {
+    fn scan(&self, name: &str, wanted: &[Wanted]) -> BoxStream<'static, Result<RecordBatch, String>> {
         let (Ok(table), Some(store)) = (table(name), self.0.clone()) else { return stream::empty().boxed() };
+        let narrow = narrow(wanted);
         let pages = stream::try_unfold(Some(Cursor::default()), move |after| {
-            let store = store.clone();
+            let (store, narrow) = (store.clone(), narrow.clone());
             async move {
                 let Some(after) = after else { return Ok(None) };
-                let page = store.system_page(table.name, after).await.map_err(|e| e.to_string())?;
+                let page = store.system_page(table.name, &narrow, after).await.map_err(|e| e.to_string())?;
                 let Some(Page { rows, next }) = page else { return Ok(None) };
                 Ok(Some((batch(table, &rows)?, next)))
             }
         });
         pages.boxed()
     }
+}
+
+/// What the ledger can look for of what a statement wants.
+fn narrow(wanted: &[Wanted]) -> Narrow {
+    let mut narrow = Narrow::default();
+    for Wanted { column, value } in wanted {
+        match (column.as_str(), value) {
+            ("dataset", WantedValue::Text(name)) => narrow.dataset = name.parse().ok(),
+            ("table_name", WantedValue::Text(name)) => narrow.table = Some(name.clone()),
+            ("file_id", WantedValue::Int(id)) => narrow.file_id = Some(*id),
+            _ => {}
+        }
+    }
+    narrow
 }
 
 fn table(name: &str) -> Result<&'static SystemTable, String> {

@@ -148,7 +148,9 @@ fn streamed(start: Vec<u8>, mut writing: Writing, permit: OwnedSemaphorePermit) 
             };
         }
     });
-    Body::from_stream(stream::unfold(rx, |mut rx| async move { rx.recv().await.map(|piece| (piece, rx)) }))
+    let pieces = stream::unfold(rx, |mut rx| async move { rx.recv().await.map(|piece| (piece, rx)) });
+    // What compresses may ask once more after the end.
+    Body::from_stream(pieces.fuse())
 }
 
 fn too_slow() -> Problem {

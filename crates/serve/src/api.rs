@@ -3,6 +3,8 @@
 
 pub mod adding;
 pub mod events;
+pub mod exports;
+pub mod facts;
 pub mod feeds;
 pub mod observatory;
 pub mod review;

@@ -30,7 +30,7 @@ fn document(lake: &str, routes: impl Iterator<Item = &'static Route>) -> OpenApi
         if route.post.is_some() {
             item = item.operation(HttpMethod::Post, operation(route, route.post));
         }
-        paths = paths.path(route.path, item.build());
+        paths = paths.path(documented(route), item.build());
     }
     let about = "Feeds and tables of a lake. A form is chosen by the ending of the address (`.csv`), by `format=` or \
                  by `Accept`. Times are UTC; local hours are those of the feed's zone. What goes wrong is told as \
@@ -43,9 +43,15 @@ fn document(lake: &str, routes: impl Iterator<Item = &'static Route>) -> OpenApi
     OpenApiBuilder::new().info(info).paths(paths.build()).build()
 }
 
+/// An address as OpenAPI writes it: it has no parts that take several.
+fn documented(route: &Route) -> String {
+    route.path.replace("{*", "{")
+}
+
 /// `body`: media type of what is posted.
 fn operation(route: &Route, body: Option<&str>) -> Operation {
-    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let path = documented(route);
+    let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut operation = OperationBuilder::new().tag(route.group.name()).summary(Some(route.summary));
     for name in in_path {
         operation = operation.parameter(
@@ -116,7 +122,10 @@ fn meaning(name: &str) -> &'static str {
         "hour" => "The local hour, 0 to 23",
         "table" => "A table, `team.dataset.table` or `system.files`",
         "dataset" => "A dataset, `team.dataset`",
-        "show" => "What of it: files, problems, columns or census; files where nothing is said",
+        "path" => "Path of the file below the folder of exports",
+        "show" => {
+            "What of it: of a dataset files, problems, columns or census; of a table rows, quality, findings or exports"
+        }
         "format" => "The form of the answer",
         "columns" => "Columns, with commas between",
         "limit" => "The first rows only",
@@ -143,7 +152,7 @@ mod tests {
         let paths = document["paths"].as_object().unwrap();
         assert_eq!(paths.len(), ROUTES.len());
         for route in ROUTES {
-            let get = &paths[route.path]["get"];
+            let get = &paths[&documented(route)]["get"];
             assert!(!route.summary.is_empty() && get["summary"] == route.summary, "{}", route.path);
             let named: BTreeSet<&str> = get["parameters"]
                 .as_array()

@@ -14,6 +14,7 @@ use crate::wanted::{Format, split_ending};
 
 pub mod adding;
 pub mod chart;
+pub mod facts;
 pub mod feeds;
 pub mod grid;
 mod html;

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::api::{adding, events, feeds, observatory, review, rows, sql, tables, upkeep};
+use crate::api::{adding, events, exports, feeds, observatory, review, rows, sql, tables, upkeep};
 use crate::app::App;
 use crate::wanted::Format;
 
@@ -203,11 +203,20 @@ pub const ROUTES: &[Route] = &[
     Route {
         path: "/tables/{table}",
         group: Group::Lake,
-        summary: "A table's rows: a page of them as HTML, all of them in the other forms",
+        summary: "A table's rows, or what is known of it beside them: a page as HTML, all in the other forms",
         formats: tables::OFFERED,
         params: tables::PARAMS,
         problems: &[404],
         handler: || get(tables::one),
+        ..PLAIN
+    },
+    Route {
+        path: "/exports/{*path}",
+        group: Group::Lake,
+        summary: "A file that was exported, or a plot beside one",
+        media_type: "application/octet-stream",
+        problems: &[404],
+        handler: || get(exports::file),
         ..PLAIN
     },
     Route {

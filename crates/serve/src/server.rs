@@ -23,6 +23,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 
 use crate::admin::Admin;
+use crate::api::exports::NETCDF;
 use crate::api::sql::MOST_BYTES;
 use crate::app::App;
 use crate::feed::Feed;
@@ -218,6 +219,7 @@ impl Server {
 fn service(app: Arc<App>) -> Router {
     let plain = DefaultPredicate::new()
         .and(NotForContentType::const_new("application/vnd.apache.parquet"))
+        .and(NotForContentType::const_new(NETCDF))
         .and(NotForContentType::const_new("application/vnd.apache.arrow.file"));
     router(&app)
         .fallback(|| async { Problem::of_status(StatusCode::NOT_FOUND) })
@@ -258,13 +260,12 @@ async fn around(
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A form that changes the lake must tell where it comes from.
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     response
 }
 
-/// Pages need nothing but their style.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Pages need nothing but their style and plots.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Whether the request may be answered at all.
 fn admit(app: &App, peer: IpAddr, request: &Request) -> Result<(), Problem> {

@@ -2,7 +2,7 @@
 
 use lakegate_domain::job::FileState;
 use lakegate_domain::{Code, DatasetName, FileId, RunId, Seq, TableName};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sqlx::{QueryBuilder, Row as _};
 
 use crate::error::{Error, Result};
@@ -37,6 +37,8 @@ pub struct FileRow {
     /// When it came into this state.
     pub since: Millis,
     pub size_bytes: u64,
+    /// When it was changed last, nanoseconds since the Unix epoch.
+    #[serde(rename = "modified_at", serialize_with = "instant")]
     pub mtime_ns: i64,
     pub landed_at: Millis,
     pub fingerprint: String,
@@ -67,6 +69,10 @@ pub struct FileRow {
     pub n_read: Option<u64>,
     pub n_rows: Option<u64>,
     pub duration_ms: Option<u64>,
+}
+
+fn instant<S: Serializer>(ns: &i64, s: S) -> std::result::Result<S::Ok, S::Error> {
+    Millis(ns.div_euclid(1_000_000)).serialize(s)
 }
 
 /// How a dataset stands.

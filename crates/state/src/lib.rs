@@ -59,5 +59,5 @@ pub use review::{Census, REVIEW_TABLES, ReviewFilter, Reviewed};
 pub use runs::RunStatus;
 pub use store::{Millis, Store};
 pub use strays::{Stray, StrayReason, StrayRow};
-pub use system::{ColumnKind, Cursor, Page, SYSTEM_TABLES, SystemColumn, SystemTable};
+pub use system::{ColumnKind, Cursor, Narrow, Page, SYSTEM_TABLES, SystemColumn, SystemTable};
 pub use tables::CommitRecord;

@@ -70,6 +70,13 @@ pub struct ExpectationResult {
     pub sample: Option<String>,
 }
 
+impl ExpectationResult {
+    /// The column that it is about, where its name says so: `missing[pressure]`.
+    pub fn column(&self) -> Option<&str> {
+        self.name.strip_suffix(']')?.split_once('[').map(|(_, column)| column)
+    }
+}
+
 /// What the ledger knows of the job that an outcome speaks of.
 struct Finishing<'a> {
     outcome: &'a Outcome,

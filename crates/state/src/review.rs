@@ -325,20 +325,20 @@ impl Store {
 pub(crate) async fn system_rows(
     conn: &mut Connection,
     table: &str,
+    filter: &ReviewFilter,
     after: Cursor,
 ) -> Result<(Vec<Vec<Value>>, Option<Cursor>)> {
-    let filter = ReviewFilter::default();
     if table == "census" {
         let mut census = Census::default();
         let mut next = Some(after);
         while let Some(after) = next {
-            let found = page(&mut *conn, &filter, after).await?;
+            let found = page(&mut *conn, filter, after).await?;
             found.files.iter().for_each(|f| census.add(f));
             next = found.next;
         }
         return Ok((census.rows(), None));
     }
-    let found = page(conn, &filter, after).await?;
+    let found = page(conn, filter, after).await?;
     Ok((found.files.iter().flat_map(|f| f.rows(table)).collect(), found.next))
 }
 

@@ -2,16 +2,23 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use lakegate_domain::local::utc;
+use serde::{Serialize, Serializer};
 use sqlx::Transaction;
 
 use crate::error::Result;
 use crate::sqlite::{self, BEGIN_WRITE, Db, Pool};
 
-/// Milliseconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Milliseconds since the Unix epoch, UTC. What is printed for scripts has them as
+/// ISO 8601.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.serialize_str(&utc(self.0))
+    }
+}
 
 impl Millis {
     /// This instant and so many milliseconds; never beyond the end of time.

@@ -1,13 +1,14 @@
 //! The ledger as tables for SQL: `system.files`, `system.jobs` and so on. Their
 //! columns' descriptions are the reference that people read.
 
+use lakegate_domain::DatasetName;
 use lakegate_domain::ids::QUARANTINE_SUFFIX;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::{Error, Result};
 use crate::outcomes::ExpectationResult;
-use crate::review::{self, REVIEW_TABLES, as_text};
+use crate::review::{self, REVIEW_TABLES, ReviewFilter, as_text};
 use crate::sqlite::{Connection, Row};
 use crate::store::Store;
 
@@ -62,6 +63,56 @@ pub struct Cursor([i64; 2]);
 impl Default for Cursor {
     fn default() -> Self {
         Self([i64::MIN; 2])
+    }
+}
+
+/// What a reader of a system table is looking for; what is not given does not
+/// narrow. Pages leave out rows of others where that spares reading them, and may
+/// hold some all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrow {
+    pub dataset: Option<DatasetName>,
+    /// `team.dataset.table`, in the column `table_name`.
+    pub table: Option<String>,
+    pub file_id: Option<i64>,
+}
+
+/// A value that a stored column is compared with.
+enum Bound {
+    Text(String),
+    Int(i64),
+}
+
+impl Narrow {
+    /// Conditions on the stored tables of a reading, each with its value.
+    fn conditions(&self, name: &str) -> Vec<(&'static str, Bound)> {
+        let file = match name {
+            "files" | "failures" | "jobs" => Some("f.file_id = ?"),
+            "expectations" | "column_stats" => Some("x.file_id = ?"),
+            "file_tables" => Some("r.file_id = ?"),
+            _ => None,
+        };
+        let dataset = match name {
+            "files" | "failures" | "jobs" => {
+                Some("f.dataset_id = (select n.dataset_id from datasets n where n.dataset = ?)")
+            }
+            _ => None,
+        };
+        let table = match name {
+            "expectations" | "column_stats" => Some(
+                "exists (select 1 from file_tables r join tables n on n.table_id = r.table_id \
+                 where r.file_id = x.file_id and n.table_name = ?)",
+            ),
+            "file_tables" | "exports" | "commits" => Some("t.table_name = ?"),
+            _ => None,
+        };
+        let text = |value: &Option<String>| value.clone().map(Bound::Text);
+        let given = [
+            (file, self.file_id.map(Bound::Int)),
+            (dataset, self.dataset.as_ref().map(|d| Bound::Text(d.to_string()))),
+            (table, text(&self.table)),
+        ];
+        given.into_iter().filter_map(|(condition, value)| Some((condition?, value?))).collect()
     }
 }
 
@@ -148,10 +199,13 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "file_id" Int "The file.",
         "table_name" Text "The table, `team.dataset.table`.",
         "name" Text "The expectation, or the check and its column.",
+        "column_name" Text "The column, where it is about one of several: that in brackets in its name.",
         "on_fail" Text "What follows where it is not met.",
         "n_checked" Int "Rows, or values of a check, that it looked at.",
         "n_failed" Int "Rows or values that did not meet it.",
         "first_rows" Text "Numbers of the first such rows in the file, as JSON.",
+        "first_time" Text "Of a check: the first such row's first coordinate.",
+        "first_value" Text "Of a check: its value.",
         "first_times" Text "Of a check: the rows' first coordinate, as JSON.",
         "first_values" Text "Of a check: the values, as JSON.",
         "sample" Text "A value that did not meet it.",
@@ -175,6 +229,7 @@ pub const SYSTEM_TABLES: &[SystemTable] = &[
         "n_rows" Int "Its rows.",
         "size_bytes" Int "Its size.",
         "n_plots" Int "Plots of its variables beside it.",
+        "plots" Text "Their paths below `export/`, as JSON.",
         "made_at" TimeMs "When it was made.",
         "error" Text "Why the last attempt to make it failed.",
     },
@@ -388,7 +443,9 @@ fn reading(table: &str) -> Option<Reading> {
             Some(("exports", "e", &["export_id"])),
             PAGE,
             "select t.table_name, e.part, e.path, e.n_rows, e.size_bytes, \
-             (select count(*) from export_plots p where p.export_id = e.export_id), e.made_at, e.error from exports e \
+             (select count(*) from export_plots p where p.export_id = e.export_id), \
+             (select json_group_array(p.path) from (select path from export_plots o \
+              where o.export_id = e.export_id order by o.path) p), e.made_at, e.error from exports e \
              join tables t on t.table_id = e.table_id where $page order by e.export_id",
         ),
         "commits" => read(
@@ -461,6 +518,7 @@ async fn page_end(conn: &mut Connection, reading: &Reading, after: Cursor) -> Re
 async fn page_rows(
     conn: &mut Connection,
     reading: &Reading,
+    narrow: Vec<(&'static str, Bound)>,
     after: Cursor,
     end: Option<Cursor>,
 ) -> Result<Vec<Row>> {
@@ -475,22 +533,32 @@ async fn page_rows(
             range += &format!(" and ({columns}) <= ({marks})");
             bounds.extend(&end.0[..key.len()]);
         }
+        for (condition, _) in &narrow {
+            range += &format!(" and {condition}");
+        }
         sql = sql.replace("$page", &range);
     }
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for value in bounds {
         query = query.bind(value);
     }
+    for (_, value) in narrow {
+        query = match value {
+            Bound::Text(text) => query.bind(text),
+            Bound::Int(n) => query.bind(n),
+        };
+    }
     Ok(query.fetch_all(conn).await?)
 }
 
 impl Store {
-    /// The rows of a system table that follow `after`, some thousands at most;
-    /// `None` if there is no table of that name. What is written between two
-    /// pages may be in the later one.
-    pub async fn system_page(&self, name: &str, after: Cursor) -> Result<Option<Page>> {
+    /// The rows of a system table that follow `after`, some thousands at most,
+    /// with all those that are looked for; `None` if there is no table of that
+    /// name. What is written between two pages may be in the later one.
+    pub async fn system_page(&self, name: &str, narrow: &Narrow, after: Cursor) -> Result<Option<Page>> {
         if REVIEW_TABLES.contains(&name) {
-            let (rows, next) = review::system_rows(&mut *self.read().await?, name, after).await?;
+            let filter = ReviewFilter { dataset: narrow.dataset.clone(), landing: None };
+            let (rows, next) = review::system_rows(&mut *self.read().await?, name, &filter, after).await?;
             return Ok(Some(Page { rows, next }));
         }
         let (Some(table), Some(reading)) = (SYSTEM_TABLES.iter().find(|t| t.name == name), reading(name))
@@ -499,7 +567,7 @@ impl Store {
         };
         let mut tx = self.read().await?;
         let next = page_end(&mut tx, &reading, after).await?;
-        let found = page_rows(&mut tx, &reading, after, next).await?;
+        let found = page_rows(&mut tx, &reading, narrow.conditions(name), after, next).await?;
         let mut rows = Vec::with_capacity(found.len());
         for row in &found {
             match name {
@@ -533,11 +601,14 @@ fn unfold_expectations(row: &Row, rows: &mut Vec<Vec<Value>>) -> Result<()> {
         vec![
             file_id.into(),
             r.table.to_string().into(),
-            r.name.into(),
+            r.name.as_str().into(),
+            r.column().into(),
             r.on_fail.into(),
             r.n_checked.into(),
             r.n_failed.into(),
             Value::from(r.first_rows).to_string().into(),
+            r.first_times.first().cloned().into(),
+            r.first_values.first().cloned().into(),
             Value::from(r.first_times).to_string().into(),
             Value::from(r.first_values).to_string().into(),
             r.sample.into(),

@@ -146,6 +146,28 @@ pub fn place_of(source: &Arc<SourceText>, key: &str, value: &str) -> Option<Span
     find(&yaml::parse(&source.text, &mut Reporter::new(source))?, key, value)
 }
 
+/// Where in a file's text a byte of a value stands, whose scalar is at `span`. How
+/// the scalar is written (in a block, folded, in quotes) does not matter: what is
+/// no white space stands in it in the same order.
+pub fn place_in(source: &SourceText, span: Span, value: &str, byte: usize) -> Option<Span> {
+    let is_seen = |(_, c): &(usize, char)| !c.is_whitespace();
+    let text = source.text.get(span.start..)?;
+    let skipped = match text.starts_with(['|', '>']) {
+        true => text.find('\n')?,
+        false => 0,
+    };
+    let mut written = text[skipped..].char_indices().filter(is_seen);
+    for (at, c) in value.char_indices().filter(is_seen) {
+        // Quotes, and what escapes another, are no part of the value.
+        let (found, _) = written.find(|(_, w)| *w == c)?;
+        if at >= byte {
+            let start = span.start + skipped + found;
+            return Some(Span { start, end: start + c.len_utf8() });
+        }
+    }
+    None
+}
+
 fn read_lake(root: &Path) -> Result<SourceText, Diagnostic> {
     let path = root.join(LAKE_FILE);
     match path.try_exists() {

@@ -114,6 +114,24 @@ impl Exact {
         factor / divisor
     }
 
+    /// This number and another as whole numbers over one divisor, `[this, other,
+    /// divisor]`; `None` where one of them is too large to be exact as a float.
+    pub fn over_one_divisor(self, other: Self) -> Option<[f64; 3]> {
+        const LARGEST: i128 = 1 << f64::MANTISSA_DIGITS;
+        let fraction = |n: Self| {
+            let power = 10i128.checked_pow(n.ten.unsigned_abs())?;
+            let is_up = n.ten >= 0;
+            let numerator = if is_up { n.numerator.checked_mul(power)? } else { n.numerator };
+            let divisor = if is_up { n.divisor } else { n.divisor.checked_mul(power)? };
+            let common = gcd(numerator, divisor);
+            (n.pi == 0).then_some((numerator / common, divisor / common))
+        };
+        let ((a, a_divisor), (b, b_divisor)) = (fraction(self)?, fraction(other)?);
+        let divisor = a_divisor.checked_mul(b_divisor / gcd(a_divisor, b_divisor))?;
+        let whole = [a.checked_mul(divisor / a_divisor)?, b.checked_mul(divisor / b_divisor)?, divisor];
+        whole.iter().all(|n| n.abs() <= LARGEST).then(|| whole.map(|n| n as f64))
+    }
+
     /// The number as a quotient of floats, each as near as a float can be.
     pub fn factor_and_divisor(self) -> (f64, f64) {
         let (up, down) = if self.ten < 0 { (0, -self.ten) } else { (self.ten, 0) };

@@ -63,6 +63,16 @@ fn factors_are_exact() {
         ("degF", "degC", -40.0, -40.0),
         ("degC", "degF", 100.0, 212.0),
         ("K", "degrees_Celsius", 273.15, 0.0),
+        ("degF", "degC", 32.0, 0.0),
+        ("degF", "degC", 98.6, 37.0),
+        ("degF", "degC", 71.0, 195.0 / 9.0),
+        ("degF", "degC", 14.0, -10.0),
+        ("degF", "K", -459.67, 0.0),
+        ("degC", "degF", 37.0, 98.6),
+        ("degC", "degF", -17.5, 0.5),
+        ("K", "degC", 300.0, 26.85),
+        ("K", "degC", 288.15, 15.0),
+        ("degR", "degC", 671.67, 100.0),
         ("km h-1", "m s-1", 36.0, 10.0),
         ("knots", "m/s", 3600.0, 1852.0),
         ("%", "1", 7.0, 0.07),
@@ -79,6 +89,13 @@ fn factors_are_exact() {
     for (from, to, value, want) in cases {
         let conversion = Conversion::between(from, to).unwrap_or_else(|e| panic!("{from} -> {to}: {e:?}"));
         assert_eq!(conversion.apply(value), want, "{from} -> {to}: {conversion:?}");
+    }
+    // Whole degrees Fahrenheit that are whole degrees Celsius, from ice to fire.
+    let there = Conversion::between("degF", "degC").unwrap();
+    let back = Conversion::between("degC", "degF").unwrap();
+    for fives in -40i32..=200 {
+        let (f, c) = (f64::from(32 + 9 * fives), f64::from(5 * fives));
+        assert_eq!((there.apply(f), back.apply(c)), (c, f));
     }
     assert!(Conversion::between("mbar", "hPa").unwrap().is_identity());
     assert!(!Conversion::between("degC", "K").unwrap().is_identity());

@@ -86,7 +86,8 @@ pub(super) enum Records {
     Typed(Typed),
     Netcdf(Box<netcdf::Rows>),
     Feed(Box<Feed>),
-    Exchange(exchange::Rows),
+    /// With a stream for each list of units.
+    Exchange(exchange::Rows, Vec<Arc<Stream>>),
 }
 
 impl Records {
@@ -98,7 +99,9 @@ impl Records {
             Records::Ndjson(lines) => lines.next()?.map(Payload::Text),
             Records::Xml(document) => document.next()?.map(Payload::Text),
             Records::Listed(feed) => feed.next()?.map(Payload::Text),
-            Records::Exchange(rows) => rows.next().map(Payload::Text),
+            Records::Exchange(rows, streams) => {
+                return Ok(rows.next().map(|(at, chunk)| (streams.get(at).cloned(), Payload::Text(chunk))));
+            }
             Records::Typed(typed) => typed.next()?.map(Payload::Typed),
             Records::Netcdf(rows) => rows.next()?.map(Payload::Typed),
             Records::Feed(feed) => {
@@ -299,7 +302,7 @@ impl Documents {
         };
         let kind = by_content(&name, &head).map_or(format.name(), |seen| seen.name());
         let (chunk_bytes, cap) = (self.chunk_bytes, self.record_cap);
-        let (mut units, mut faults) = (Vec::new(), Vec::new());
+        let mut units = Vec::new();
         let records = match &format {
             Format::Csv(options) => {
                 let (text, place) = decode(input.into_stream(), options.encoding)?;
@@ -351,8 +354,17 @@ impl Documents {
             Format::WhpExchange(options) => {
                 let blob = self.peeler.blob(input)?;
                 let opened = exchange::Rows::open(&blob, options, chunk_bytes, cap)?;
-                (units, faults) = (opened.units, opened.accepted);
-                Records::Exchange(opened.rows)
+                let of_units = |units| Stream {
+                    name: pick.stream.clone(),
+                    member: member.clone(),
+                    units,
+                    format: format.name(),
+                    kind,
+                    faults: opened.accepted.clone(),
+                };
+                let streams: Vec<_> = opened.units.into_iter().map(|u| Arc::new(of_units(u))).collect();
+                let first = streams.first().cloned().unwrap_or_else(|| Arc::new(of_units(Vec::new())));
+                return Ok((first, Records::Exchange(opened.rows, streams)));
             }
             Format::Records(preset, names) => {
                 let blob = self.peeler.blob(input)?;
@@ -360,7 +372,8 @@ impl Documents {
                 Records::Listed(Box::new(feed))
             }
         };
-        let stream = Stream { name: pick.stream, member, units, format: format.name(), kind, faults };
+        let stream =
+            Stream { name: pick.stream, member, units, format: format.name(), kind, faults: Vec::new() };
         Ok((Arc::new(stream), records))
     }
 }

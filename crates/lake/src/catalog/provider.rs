@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::catalog::streaming::StreamingTable;
-use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, Session, TableProvider,
+};
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::TableType;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::TryStreamExt;
 use lakegate_domain::TableName;
 use tokio::sync::Mutex;
@@ -21,7 +24,7 @@ use tokio::sync::Mutex;
 use super::scan::Scan;
 use super::snapshots::Snapshots;
 use super::{DEFAULT_CATALOG, DEFAULT_SCHEMA, Meaning, Names, SYSTEM, contents};
-use crate::session::{SystemTables, sentence};
+use crate::session::{SystemTables, Wanted, WantedValue, sentence};
 
 /// The catalogue of one statement: a fixed list of names, tables opened when named.
 #[derive(Clone)]
@@ -88,20 +91,89 @@ impl Inner {
             contents::COLUMNS => contents::columns(&self.snapshots, &self.names.tables).await?,
             _ => {
                 let schema = self.system.schema(name).map_err(unreadable)?;
-                let rows =
-                    Ledger { system: self.system.clone(), name: name.to_string(), schema: schema.clone() };
-                return Ok(Some(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(rows)])?)));
+                let (system, name) = (self.system.clone(), name.to_string());
+                return Ok(Some(Arc::new(LedgerTable { system, name, schema })));
             }
         };
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
     }
 }
 
-/// One of the ledger's tables, read anew by every scan.
+/// One of the ledger's tables.
+struct LedgerTable {
+    system: Arc<dyn SystemTables>,
+    name: String,
+    schema: SchemaRef,
+}
+
+impl fmt::Debug for LedgerTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LedgerTable").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for LedgerTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    /// The ledger may give more rows than are wanted.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        let of = |filter: &&Expr| match wanted(filter) {
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(of).collect())
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let rows: Arc<dyn PartitionStream> = Arc::new(Ledger {
+            system: self.system.clone(),
+            name: self.name.clone(),
+            schema: self.schema.clone(),
+            wanted: filters.iter().filter_map(wanted).collect(),
+        });
+        let schema = self.schema.clone();
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![rows], projection, [], false, limit)?))
+    }
+}
+
+/// What a filter wants, where it compares a column with a text or an integer.
+fn wanted(filter: &Expr) -> Option<Wanted> {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = filter else { return None };
+    let (column, value) = match (left.as_ref(), right.as_ref()) {
+        (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
+            (column.name.clone(), value)
+        }
+        _ => return None,
+    };
+    let value = match value {
+        ScalarValue::Int64(Some(n)) => WantedValue::Int(*n),
+        value => WantedValue::Text(value.try_as_str()??.to_string()),
+    };
+    Some(Wanted { column, value })
+}
+
+/// Rows of one of the ledger's tables, read anew by every scan.
 struct Ledger {
     system: Arc<dyn SystemTables>,
     name: String,
     schema: SchemaRef,
+    wanted: Vec<Wanted>,
 }
 
 impl fmt::Debug for Ledger {
@@ -118,7 +190,7 @@ impl PartitionStream for Ledger {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let name = self.name.clone();
         let unreadable = move |e: String| external(format!("the table {SYSTEM}.{name} cannot be read: {e}"));
-        let rows = self.system.scan(&self.name).map_err(unreadable);
+        let rows = self.system.scan(&self.name, &self.wanted).map_err(unreadable);
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
     }
 }

@@ -39,6 +39,32 @@ pub struct Position {
     pub column: u64,
 }
 
+impl Position {
+    /// Takes the first place out of a sentence that says one.
+    pub fn split(sentence: &str) -> (Option<Self>, String) {
+        let found = sentence.match_indices("line ").find_map(|(start, word)| {
+            let rest = &sentence[start + word.len()..];
+            let (line, rest) = rest.split_once(", column ")?;
+            let (column, rest) = rest.split_once(": ")?;
+            let place = Position { line: line.parse().ok()?, column: column.parse().ok()? };
+            Some((place, format!("{}{rest}", &sentence[..start])))
+        });
+        match found {
+            Some((place, sentence)) => (Some(place), sentence),
+            None => (None, sentence.to_string()),
+        }
+    }
+
+    /// The byte of a text that stands here.
+    pub fn byte_of(self, text: &str) -> Option<usize> {
+        let line = usize::try_from(self.line).ok()?.checked_sub(1)?;
+        let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+        let column = usize::try_from(self.column).ok()?.checked_sub(1)?;
+        let within = text.get(start..)?.char_indices().nth(column).map(|(at, _)| at);
+        Some(start + within.unwrap_or_default())
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), at: None }
@@ -340,6 +366,19 @@ pub(crate) fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_go_out_of_sentences_and_into_texts() {
+        let error = Error { at: Some(Position { line: 2, column: 3 }), ..Error::failed("too much") };
+        let (place, rest) = Position::split(&format!("it failed: {error}"));
+        assert_eq!((place, rest.as_str()), (error.at, "it failed: too much"));
+        assert_eq!(Position::split("line 7 is wrong: no").0, None);
+        for (line, column, want) in [(1, 1, "select"), (2, 3, "ö, b"), (2, 4, ", b"), (3, 9, "")] {
+            let text = "select\n  ö, b\nfrom";
+            let at = Position { line, column }.byte_of(text).unwrap();
+            assert!(text[at..].starts_with(want), "{line}:{column}");
+        }
+    }
 
     #[test]
     fn headings_go_and_sentences_stay() {

@@ -33,7 +33,10 @@ impl SystemTables for Ledger {
         Ok(Arc::new(Schema::new(vec![text("name"), text("state")])))
     }
 
-    fn scan(&self, name: &str) -> BoxStream<'static, Result<RecordBatch, String>> {
+    fn scan(&self, name: &str, wanted: &[Wanted]) -> BoxStream<'static, Result<RecordBatch, String>> {
+        if let [Wanted { column, value }] = wanted {
+            assert_eq!((column.as_str(), value), ("state", &WantedValue::Text("parked".into())));
+        }
         if name == "runs" {
             return stream::iter([Err("the ledger is locked by another process".into())]).boxed();
         }
@@ -180,6 +183,22 @@ async fn statements_and_their_answers() {
         assert_eq!(got, want, "statements.slt, line {}", number + 1);
     }
     assert_eq!(now.lines().count(), golden.lines().count(), "the answers end elsewhere");
+}
+
+#[tokio::test]
+async fn the_ledger_is_told_which_rows_are_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let session =
+        Session::new(folder.path(), 64 << 20, &folder.path().join("tmp"), Arc::new(Ledger)).unwrap();
+    // The stand-in refuses to be asked for anything else, and gives all rows.
+    for sql in [
+        "select name from system.files where state = 'parked'",
+        "select name from system.files where 'parked' = state and name > 'a' limit 1",
+    ] {
+        let (_, stream) = session.query(sql).await.unwrap();
+        let batches: Vec<RecordBatch> = stream.map(|b| b.unwrap()).collect().await;
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1, "{sql}");
+    }
 }
 
 #[tokio::test]

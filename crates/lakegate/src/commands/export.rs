@@ -3,7 +3,6 @@
 use lakegate_domain::{Code, Failure};
 use serde_json::json;
 
-use super::run::print_list;
 use super::{Result, Shell, Stop, absolute, known_dataset};
 use crate::cli::{Exit, Export, ExportTarget};
 use crate::context::{Context, now};
@@ -91,7 +90,7 @@ fn tell(shell: &Shell, ctx: &Context, done: &Exported, folder: &std::path::Path)
     for (table, (n_files, n_rows)) in &done.tables {
         list.row([table.clone(), render::count(*n_files), render::count(*n_rows)]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     for Failure { code, message } in &done.failures {
         let text = format!("{code}: {message}");
         eprintln!("error: {}\n  help: {}", render::visible_lines(&text), code.hint());

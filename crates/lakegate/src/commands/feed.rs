@@ -73,7 +73,7 @@ fn show(shell: &Shell, proposal: &Proposal) -> Result<()> {
         for row in &table.rows {
             list.row(row.iter().map(|value| value.as_deref().unwrap_or_default()));
         }
-        super::run::print_list(shell, &list)?;
+        shell.print_list(&list)?;
         shell.say("")?;
     }
     for note in &proposal.notes {

@@ -165,6 +165,7 @@ fn run_case(shell: &Shell, root: &Path, case: &Case) -> Result<(Tables, Vec<Stri
     let strays = ctx.block(ctx.store.list_strays())?;
     let mut wrong: Vec<String> =
         strays.iter().map(|s| format!("  {}: {}", s.stray.path, s.stray.detail)).collect();
+    wrong.extend(report.exported.failures.iter().map(|f| format!("  not exported: {f}")));
     let mut found = Tables::new();
     let session = super::sql::session_of(&ctx)?;
     for table in session.tables()? {

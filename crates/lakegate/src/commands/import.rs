@@ -116,7 +116,7 @@ fn report(
         let published = if import.draft.publish.is_some() { "yes" } else { "no" };
         list.row([import.system_id.clone(), import.draft.path(), published.into(), names.join(", ")]);
     }
-    super::run::print_list(shell, &list)?;
+    shell.print_list(&list)?;
     for import in good {
         for note in &import.notes {
             shell.say(format!("note: {}: {note}", import.system_id))?;
@@ -127,7 +127,7 @@ fn report(
         refused.iter().for_each(|(feed, why)| {
             list.row([feed, why]);
         });
-        super::run::print_list(shell, &list)?;
+        shell.print_list(&list)?;
     }
     set_variables(&variables);
     Ok(())

@@ -7,7 +7,6 @@ use lakegate_lake::session::Session;
 use lakegate_state::{FileFilter, Filter, StrayReason};
 use serde_json::{Value, json};
 
-use super::run::print_list;
 use super::{Result, Shell, known_or_loaded, known_table};
 use crate::cli::{Exit, Files, Parked, Tables};
 use crate::context::now;
@@ -28,7 +27,7 @@ pub fn status(shell: &Shell) -> Result<Exit> {
                 let counts: serde_json::Map<_, _> =
                     s.counts.iter().map(|(state, n)| (state.name().to_string(), json!(n))).collect();
                 json!({ "dataset": s.dataset.to_string(), "files": counts,
-                    "newest_commit_ms": s.newest_commit.map(|m| m.0),
+                    "newest_commit": s.newest_commit,
                     "lag_ms": s.oldest_queued.map(|m| now().0 - m.0), "health": standing(&s.dataset) })
             })
             .collect();
@@ -64,7 +63,7 @@ pub fn status(shell: &Shell) -> Result<Exit> {
             standing(&d.name).map_or_else(String::new, |s| s.state.name().to_string()),
         ]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     for s in stood.iter().filter(|s| s.standing.is_unwell()) {
         let standing = &s.standing;
         let why = match (&standing.detail, standing.age_s) {
@@ -142,7 +141,7 @@ pub fn files(shell: &Shell, args: &Files) -> Result<Exit> {
             render::ago(f.landed_at.0, now().0),
         ]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     if files.is_empty() {
         shell.say("no such files")?;
     }
@@ -161,7 +160,7 @@ pub fn parked(shell: &Shell, args: &Parked) -> Result<Exit> {
                 json!({ "file": p.file_id.to_string(), "file_id": p.file_id.0, "dataset": p.dataset.to_string(),
                     "path": p.path, "landing": p.landing, "size_bytes": p.size_bytes, "code": p.code.id(),
                     "title": p.code.title(), "message": p.message, "help": p.code.hint(), "attempts": p.attempts,
-                    "landed_at_ms": p.landed_at.0, "parked_at_ms": p.parked_at.0, "raw_gone": p.raw_gone })
+                    "landed_at": p.landed_at, "parked_at": p.parked_at, "raw_gone": p.raw_gone })
             })
             .collect();
         shell.print_json(&all)?;
@@ -266,7 +265,7 @@ fn one_table(shell: &Shell, session: &Session, table: &TableName) -> Result<Exit
     for c in &columns {
         list.row(["column", "type", "unit", "description"].map(|key| text(c, key)));
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     let mut list = shell.list(&[">version", "commit", ">files", ">rows", ">added", ">removed", "when"]);
     for c in &commits {
         let count = |key: &str| render::count(number(c, key));
@@ -280,7 +279,7 @@ fn one_table(shell: &Shell, session: &Session, table: &TableName) -> Result<Exit
             text(c, "committed_at"),
         ]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     Ok(Exit::Done)
 }
 

@@ -215,17 +215,33 @@ impl Shell {
     /// Prints a value as JSON, for scripts.
     pub fn print_json(&self, value: &impl serde::Serialize) -> Result<()> {
         let mut out = std::io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, value).map_err(io_error)?;
-        writeln!(out)?;
-        Ok(())
+        let written = serde_json::to_writer_pretty(&mut out, value).map_err(io_error);
+        heard(written.and_then(|()| writeln!(out)))
     }
 
     /// A line for people, unless they asked for silence or for JSON.
     pub fn say(&self, line: impl AsRef<str>) -> Result<()> {
-        if !self.global.quiet && !self.global.json {
-            writeln!(std::io::stdout(), "{}", render::visible_lines(line.as_ref()))?;
+        if self.global.quiet || self.global.json {
+            return Ok(());
         }
-        Ok(())
+        heard(writeln!(std::io::stdout(), "{}", render::visible_lines(line.as_ref())))
+    }
+
+    /// A list for people, in the same cases; an empty one is not shown.
+    pub fn print_list(&self, list: &render::List) -> Result<()> {
+        if self.global.quiet || self.global.json || list.is_empty() {
+            return Ok(());
+        }
+        heard(list.print(&mut std::io::stdout()))
+    }
+}
+
+/// What is said to a reader that went away is said: how a command ended does not
+/// depend on who listened.
+fn heard(written: std::io::Result<()>) -> Result<()> {
+    match written {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 
@@ -247,7 +263,11 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 pub fn known_dataset(lake: &Lake, name: &DatasetName) -> Result<Arc<lakegate_domain::model::Dataset>> {
     lake.dataset(name).cloned().ok_or_else(|| {
         let all: Vec<String> = lake.datasets.iter().map(|d| d.name.to_string()).collect();
-        Stop::Usage(format!("there is no dataset `{name}`; the lake has {}", all.join(", ")))
+        let all = match all.as_slice() {
+            [] => "no datasets yet; `lakegate feed add` or a file in `datasets/` makes one".to_string(),
+            all => all.join(", "),
+        };
+        Stop::Usage(format!("there is no dataset `{name}`; the lake has {all}"))
     })
 }
 
@@ -268,7 +288,11 @@ pub fn known_table(session: &Session, table: &TableName) -> Result<()> {
         return Ok(());
     }
     let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-    Err(Stop::Usage(format!("there is no table `{table}`; the lake has {}", all.join(", "))))
+    let all = match all.as_slice() {
+        [] => "no tables yet; `lakegate run` loads what has landed".to_string(),
+        all => all.join(", "),
+    };
+    Err(Stop::Usage(format!("there is no table `{table}`; the lake has {all}")))
 }
 
 /// Runs a command and tells what went wrong.

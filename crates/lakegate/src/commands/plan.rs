@@ -1,6 +1,6 @@
 //! `plan`: what landed files would become, without writing anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -10,6 +10,7 @@ use lakegate_domain::{Code, Failure, FileId};
 use lakegate_format::open::{Source, open};
 use lakegate_lake::transform::Limits;
 use lakegate_land::{Problem, Seen, list};
+use lakegate_state::{Filter, Known, ParkedFile};
 use serde_json::{Value, json};
 
 use super::given::{Found, To, find};
@@ -19,7 +20,7 @@ use crate::context::{ledger, ledger_path, ledger_to_read, now};
 use crate::ingest::fold::{FileFacts, FileFold, Halt};
 use crate::ingest::gather::Gather;
 use crate::ingest::hook::Call;
-use crate::ingest::outcome::FileOut;
+use crate::ingest::outcome::{FileOut, TableOut};
 use crate::ingest::parse::{constants, parse};
 use crate::ingest::tables::Tables;
 use crate::intake::zone_key;
@@ -35,6 +36,8 @@ struct Planned {
 
 enum Answer {
     Known,
+    /// It is parked; what would come of sending it again as things are now.
+    Waits(Box<ParkedFile>, Box<Answer>),
     Junk,
     Stray(String),
     Fails(String, Failure),
@@ -45,8 +48,20 @@ enum Answer {
         out: FileOut,
         partly: bool,
         columns: Vec<(String, Vec<String>)>,
+        /// By table, the one that it is made of.
+        origins: BTreeMap<String, String>,
         notes: Vec<String>,
     },
+}
+
+impl Answer {
+    fn is_stopped(&self) -> bool {
+        match self {
+            Answer::Stopped => true,
+            Answer::Waits(_, again) => again.is_stopped(),
+            _ => false,
+        }
+    }
 }
 
 pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
@@ -61,6 +76,12 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
     let folders: Vec<PathBuf> = zones.iter().map(|(f, _)| f.clone()).collect();
     let mut planned: Vec<Planned> = Vec::new();
     if args.paths.is_empty() {
+        let mut parked = match &store {
+            Some(store) => {
+                shell.runtime.block_on(store.parked(&Filter { all: true, ..Filter::default() }))?
+            }
+            None => Vec::new(),
+        };
         for (folder, datasets) in &zones {
             let inner: Vec<PathBuf> =
                 folders.iter().filter(|f| *f != folder && f.starts_with(folder)).cloned().collect();
@@ -76,12 +97,15 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                 let k = known.get(&seen.path);
                 let shown =
                     seen.os_path.strip_prefix(&lake.root).unwrap_or(&seen.os_path).display().to_string();
-                let answer =
-                    if k.is_some_and(|k| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns) {
-                        Answer::Known
-                    } else {
-                        routed(&looker, To::of(route::route(datasets, &seen.path)), &seen)
-                    };
+                let is_same = |k: &&Known| k.size_bytes == seen.size_bytes && k.mtime_ns == seen.mtime_ns;
+                let look = || routed(&looker, To::of(route::route(datasets, &seen.path)), &seen);
+                let answer = match k.filter(is_same) {
+                    None => look(),
+                    Some(k) => match parked.iter().position(|p| p.file_id == k.file_id) {
+                        None => Answer::Known,
+                        Some(at) => Answer::Waits(Box::new(parked.swap_remove(at)), Box::new(look())),
+                    },
+                };
                 planned.push(Planned { path: shown, answer });
             }
         }
@@ -210,13 +234,23 @@ fn try_file(
         columns.push((table.clone(), shown));
         notes.extend(state.layout_note());
     }
-    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns, notes })
+    let origins =
+        dataset.tables.iter().filter_map(|(name, table)| Some((name.clone(), table.of.clone()?))).collect();
+    Ok(Answer::Loads { dataset: dataset.name.to_string(), out, partly, columns, origins, notes })
+}
+
+/// The tables of a file, each after the one that it is made of.
+fn in_order<'o>(out: &'o FileOut, origins: &BTreeMap<String, String>) -> Vec<(&'o String, &'o TableOut)> {
+    let depth = |name: &String| std::iter::successors(origins.get(name), |of| origins.get(*of)).count();
+    let mut tables: Vec<_> = out.tables.iter().collect();
+    tables.sort_by_key(|(name, _)| depth(name));
+    tables
 }
 
 fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
     let trouble = planned.iter().any(|p| matches!(p.answer, Answer::Stray(_) | Answer::Fails(..)));
     let exit = match () {
-        _ if planned.iter().any(|p| matches!(p.answer, Answer::Stopped)) => Exit::Interrupted,
+        _ if planned.iter().any(|p| p.answer.is_stopped()) => Exit::Interrupted,
         _ if trouble => Exit::Findings,
         _ => Exit::Done,
     };
@@ -229,52 +263,9 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
         shell.say("no files have landed; `lakegate check` says where they would")?;
     }
     let known = planned.iter().filter(|p| matches!(p.answer, Answer::Known)).count();
-    for p in planned {
-        let path = render::visible(&p.path);
-        match &p.answer {
-            Answer::Known | Answer::Stopped => {}
-            Answer::Junk => {
-                shell.say(format!("{path}\n    left alone: hidden, half written or junk by its name"))?
-            }
-            Answer::Stray(why) => shell.say(format!("{path}\n    not taken: {why}"))?,
-            Answer::Fails(dataset, f) => {
-                shell.say(format!(
-                    "{path}\n    {dataset}: would be parked: {f}\n    help: {}",
-                    f.code.hint()
-                ))?;
-            }
-            Answer::Loads { dataset, out, partly, columns, notes } => {
-                let more = if *partly { " (the first part of the file)" } else { "" };
-                shell.say(format!("{path}\n    {dataset}{more}"))?;
-                for (table, t) in &out.tables {
-                    let c = t.counts;
-                    shell.say(format!(
-                        "    -> {table}: {} rows read, {} to the table, {} quarantined, {} dropped",
-                        c.n_read,
-                        c.n_committed,
-                        c.n_quarantined,
-                        c.n_dropped + c.n_duplicate
-                    ))?;
-                    if let Some((_, names)) = columns.iter().find(|(n, _)| n == table) {
-                        shell.say(format!("       {}", names.join(", ")))?;
-                    }
-                    for f in t.quality.iter().filter(|f| f.n_failed > 0) {
-                        let sample = f.sample.as_deref().unwrap_or_default();
-                        shell.say(format!("       {f}; {sample}"))?;
-                    }
-                    for f in t.findings.iter().filter(|f| f.n_failed > 0) {
-                        let sample = f.sample.as_deref().unwrap_or_default();
-                        shell.say(format!(
-                            "       {}: {} of {} fail; {sample}",
-                            f.name, f.n_failed, f.n_checked
-                        ))?;
-                    }
-                }
-                for note in notes {
-                    shell.say(format!("    note: {note}"))?;
-                }
-            }
-        }
+    for p in planned.iter().filter(|p| !matches!(p.answer, Answer::Known | Answer::Stopped)) {
+        shell.say(render::visible(&p.path))?;
+        say(shell, &p.answer)?;
     }
     if known > 0 {
         shell.say(format!("{known} known and unchanged"))?;
@@ -282,28 +273,90 @@ fn report(shell: &Shell, planned: &[Planned]) -> Result<Exit> {
     Ok(exit)
 }
 
+/// Says what would come of a file, below its name.
+fn say(shell: &Shell, answer: &Answer) -> Result<()> {
+    match answer {
+        Answer::Known | Answer::Stopped => Ok(()),
+        Answer::Waits(parked, again) => {
+            shell.say(format!(
+                "    {} is parked: {} {}\n    `lakegate redrive {}` now:",
+                parked.file_id,
+                parked.code.id(),
+                parked.message,
+                parked.file_id
+            ))?;
+            say(shell, again)
+        }
+        Answer::Junk => shell.say("    left alone: hidden, half written or junk by its name"),
+        Answer::Stray(why) => shell.say(format!("    not taken: {why}")),
+        Answer::Fails(dataset, f) => {
+            shell.say(format!("    {dataset}: would be parked: {f}\n    help: {}", f.code.hint()))
+        }
+        Answer::Loads { dataset, out, partly, columns, origins, notes } => {
+            let more = if *partly { " (the first part of the file)" } else { "" };
+            shell.say(format!("    {dataset}{more}"))?;
+            for (table, t) in in_order(out, origins) {
+                let c = t.counts;
+                let from = match origins.get(table) {
+                    Some(origin) => format!("made of {origin}"),
+                    None => format!("{} rows read", c.n_read),
+                };
+                shell.say(format!(
+                    "    -> {table}: {from}, {} to the table, {} quarantined, {} dropped",
+                    c.n_committed,
+                    c.n_quarantined,
+                    c.n_dropped + c.n_duplicate
+                ))?;
+                if let Some((_, names)) = columns.iter().find(|(n, _)| n == table) {
+                    shell.say(format!("       {}", names.join(", ")))?;
+                }
+                for f in t.quality.iter().filter(|f| f.n_failed > 0) {
+                    let sample = f.sample.as_deref().unwrap_or_default();
+                    shell.say(format!("       {f}; {sample}"))?;
+                }
+                for f in t.findings.iter().filter(|f| f.n_failed > 0) {
+                    let sample = f.sample.as_deref().unwrap_or_default();
+                    shell.say(format!(
+                        "       {}: {} of {} fail; {sample}",
+                        f.name, f.n_failed, f.n_checked
+                    ))?;
+                }
+            }
+            notes.iter().try_for_each(|note| shell.say(format!("    note: {note}")))
+        }
+    }
+}
+
 fn as_json(p: &Planned) -> Value {
-    match &p.answer {
-        Answer::Known => json!({ "file": p.path, "answer": "known" }),
-        Answer::Junk => json!({ "file": p.path, "answer": "junk" }),
-        Answer::Stopped => json!({ "file": p.path, "answer": "stopped" }),
-        Answer::Stray(why) => json!({ "file": p.path, "answer": "stray", "detail": why }),
-        Answer::Fails(dataset, f) => json!({
-            "file": p.path, "answer": "parked", "dataset": dataset, "code": f.code.id(), "message": f.message,
+    let mut v = of_answer(&p.answer);
+    v["file"] = json!(p.path);
+    v
+}
+
+fn of_answer(answer: &Answer) -> Value {
+    match answer {
+        Answer::Known => json!({ "answer": "known" }),
+        Answer::Waits(parked, again) => json!({
+            "answer": "waits", "file_id": parked.file_id.to_string(), "dataset": parked.dataset.to_string(),
+            "code": parked.code.id(), "message": parked.message, "redrive": of_answer(again),
         }),
-        Answer::Loads { dataset, out, partly, columns, notes } => {
-            let tables: Vec<Value> = out
-                .tables
-                .iter()
+        Answer::Junk => json!({ "answer": "junk" }),
+        Answer::Stopped => json!({ "answer": "stopped" }),
+        Answer::Stray(why) => json!({ "answer": "stray", "detail": why }),
+        Answer::Fails(dataset, f) => json!({
+            "answer": "parked", "dataset": dataset, "code": f.code.id(), "message": f.message,
+        }),
+        Answer::Loads { dataset, out, partly, columns, origins, notes } => {
+            let tables: Vec<Value> = in_order(out, origins)
+                .into_iter()
                 .map(|(name, t)| {
                     let names = columns.iter().find(|(n, _)| n == name).map(|(_, c)| c.clone());
-                    json!({ "table": name, "n_read": t.counts.n_read, "n_committed": t.counts.n_committed,
-                        "n_quarantined": t.counts.n_quarantined,
+                    json!({ "table": name, "of": origins.get(name), "n_read": t.counts.n_read,
+                        "n_committed": t.counts.n_committed, "n_quarantined": t.counts.n_quarantined,
                         "n_dropped": t.counts.n_dropped + t.counts.n_duplicate, "columns": names })
                 })
                 .collect();
-            json!({ "file": p.path, "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables,
-                "notes": notes })
+            json!({ "answer": "loads", "dataset": dataset, "partly": partly, "tables": tables, "notes": notes })
         }
     }
 }

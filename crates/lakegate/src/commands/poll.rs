@@ -4,7 +4,6 @@ use lakegate_domain::feed::Poll as Polled;
 use lakegate_land::feed::Which;
 use serde_json::json;
 
-use super::run::print_list;
 use super::{Result, Shell, Stop, known_dataset};
 use crate::cli::{Exit, Poll};
 use crate::polling;
@@ -49,7 +48,7 @@ pub fn poll(shell: &Shell, args: &Poll) -> Result<Exit> {
                 what_came(p),
             ]);
         }
-        print_list(shell, &list)?;
+        shell.print_list(&list)?;
         if polled.iter().any(|(_, p)| p.path.is_some()) {
             shell.say("load what landed: lakegate run")?;
         }

@@ -18,7 +18,6 @@ use lakegate_lake::owners::{owners, read_whole};
 use lakegate_state::{FileFilter, FileRow};
 use serde_json::{Value, json};
 
-use super::run::print_list;
 use super::{Result, Shell, Stop};
 use crate::cli::{Exit, Prove};
 use crate::context::Context;
@@ -485,7 +484,7 @@ fn report(shell: &Shell, n_committed: u64, n_rows: u64, n_raw: u64, findings: &F
     for (subject, what) in findings.shown.iter().take(100) {
         list.row([subject, what]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     shell.say(format!("{} in all", render::counted(findings.n, "finding")))?;
     Ok(exit)
 }

@@ -53,7 +53,11 @@ pub fn review(shell: &Shell, args: &Review) -> Result<Exit> {
     let summary = Summary::of(shell, &reviews)?;
     let session =
         Session::new(scratch.path().join("none"), lake.memory_bytes, scratch.path(), Arc::new(reviews))?;
-    write(shell, &session, args, format)?;
+    match write(shell, &session, args, format) {
+        // Whoever read it has seen enough; what was found is found.
+        Ok(()) | Err(Stop::Closed) => {}
+        Err(stop) => return Err(stop),
+    }
     if format == OutputFormat::Table && args.output.is_none() {
         summary.say(shell)?;
     }

@@ -44,6 +44,13 @@ impl Observer for Shown {
             render::counted(worked.n_rows, "row"),
         ));
     }
+
+    fn waits(&self, why: &Failure, wait: Duration) {
+        self.progress.borrow().note(format!(
+            "{why}\n  it is tried again in {}; nothing is lost if you stop here (Ctrl-C) and run again later",
+            render::duration(wait)
+        ));
+    }
 }
 
 pub fn run(shell: &Shell, args: &Run) -> Result<Exit> {
@@ -123,7 +130,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         for (table, n) in &worked.rows_by_table {
             list.row([table.clone(), render::count(*n)]);
         }
-        print_list(shell, &list)?;
+        shell.print_list(&list)?;
     }
     if worked.n_quarantined > 0 || worked.n_dropped > 0 {
         shell.say(format!(
@@ -140,7 +147,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
             let (code, reason) = (p.failure.code.id().to_string(), p.failure.message.clone());
             list.row([p.file_id.to_string(), p.dataset.to_string(), p.path.clone(), code, reason]);
         }
-        print_list(shell, &list)?;
+        shell.print_list(&list)?;
         if worked.parked.len() > 20 {
             shell.say(format!("… and {} more", worked.parked.len() - 20))?;
         }
@@ -151,7 +158,7 @@ pub fn summarise(shell: &Shell, ctx: &Context, report: &Report) -> Result<Exit> 
         for s in strays.iter().take(20) {
             list.row([format!("{}/{}", s.landing, s.stray.path), s.stray.detail.clone()]);
         }
-        print_list(shell, &list)?;
+        shell.print_list(&list)?;
         if strays.len() > 20 {
             shell.say(format!(
                 "… and {} more: lakegate sql 'select * from system.strays'",
@@ -212,7 +219,7 @@ fn print_quality(shell: &Shell, worked: &Worked) -> Result<()> {
             format!("row {row}{at}: {value}"),
         ]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     if failed.len() > CHECKS_SHOWN {
         let more = failed.len() - CHECKS_SHOWN;
         shell.say(format!(
@@ -229,14 +236,6 @@ fn quality_json(worked: &Worked) -> Vec<Value> {
             "first_row": row, "first_time": time, "first_value": value })
     };
     worked.quality.iter().map(of).collect()
-}
-
-pub fn print_list(shell: &Shell, list: &render::List) -> Result<()> {
-    if shell.global.quiet || shell.global.json || list.is_empty() {
-        return Ok(());
-    }
-    list.print(&mut std::io::stdout())?;
-    Ok(())
 }
 
 /// How long a lake that could not be begun with waits.

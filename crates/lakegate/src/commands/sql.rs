@@ -66,6 +66,12 @@ pub fn sql(shell: &Shell, args: &Sql) -> Result<Exit> {
     if all.len() > 1 && args.output.is_some() {
         return Err(Stop::Usage("--output takes one statement".into()));
     }
+    if all.len() > 1 && format.is_binary() {
+        return Err(Stop::Usage(format!(
+            "as {format} a result is one document, and there are {} statements: ask for each alone",
+            all.len()
+        )));
+    }
     let options = TableOptions { max_rows: args.max_rows, width: shell.width, color: shell.color };
     let mut end = 0;
     for statement in &all {

@@ -146,7 +146,7 @@ pub fn check(shell: &Shell) -> Result<Exit> {
             tables.join(", "),
         ]);
     }
-    super::run::print_list(shell, &list)?;
+    shell.print_list(&list)?;
     Ok(Exit::Done)
 }
 

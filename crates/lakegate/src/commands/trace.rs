@@ -90,7 +90,7 @@ fn file(shell: &Shell, ctx: &Context, id: FileId, only: Option<&TableName>) -> R
             render::count(r.n_duplicate),
         ]);
     }
-    super::run::print_list(shell, &list)?;
+    shell.print_list(&list)?;
     for l in &lineage {
         let version = l.version.map_or_else(|| "an unknown version".into(), |v| format!("version {v}"));
         shell.say(format!("  {} to {} in {version}", render::counted(l.n_rows, "row"), l.table))?;

@@ -27,6 +27,7 @@ use super::outcome::{FileOut, TableOut};
 use super::parse::{Parsed, Rows};
 use super::quality::{self, Originals, Slice, Waiting};
 use super::tables::{TableView, View};
+use crate::statements::placed;
 
 /// The facts of a landed file that its rows may carry.
 #[derive(Clone, Debug)]
@@ -207,7 +208,8 @@ impl<'a> FileFold<'a> {
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
             None => {
-                let t = Arc::new(self.runtime.block_on(Transform::compile(sql, seen.clone()))?);
+                let compiled = self.runtime.block_on(Transform::compile(sql, seen.clone()));
+                let t = Arc::new(compiled.map_err(|f| placed(f, self.dataset, "transform", sql))?);
                 fold.transforms.insert(seen, t.clone());
                 t
             }
@@ -460,9 +462,9 @@ impl<'a> FileFold<'a> {
         // Batches of one file may know different columns: all of them count.
         let input = merge_schemas(held.schemas().iter().map(|s| s.as_ref().clone()))?;
         let sql = table.config.transform.as_deref().unwrap_or_default();
-        let mut output = self
-            .runtime
-            .block_on(async { Transform::compile(sql, without_row(&input)).await?.run(held).await })?;
+        let compiled = self.runtime.block_on(Transform::compile(sql, without_row(&input)));
+        let transform = compiled.map_err(|f| placed(f, self.dataset, "transform", sql))?;
+        let mut output = self.runtime.block_on(transform.run(held))?;
         while let Some(batch) = self.next_of(&mut output)? {
             put(self.typed(name, table, batch)?)?;
         }
@@ -607,7 +609,7 @@ pub async fn compile_transform(
         schemas.push(Schema::new(fields));
     }
     let input = merge_schemas(schemas)?;
-    Transform::compile(sql, input).await
+    Transform::compile(sql, input).await.map_err(|f| placed(f, dataset, "transform", sql))
 }
 
 /// What a transform sees of a batch: the file's columns, as the plan has them, its

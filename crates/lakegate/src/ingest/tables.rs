@@ -446,6 +446,9 @@ impl Tables {
         state.seen = true;
         let before = state.plan.targets.len();
         state.add_columns(&parts, output.as_ref(), fresh);
+        if fresh {
+            state.in_declared_order();
+        }
         conform::check_names(&state.plan).map_err(Failure::from)?;
         quality::check_names(&state.plan, &state.config)?;
         // A partition column that no file has, or a type that has no place in a
@@ -541,6 +544,15 @@ impl TableState {
         let schema = layout::schema(&self.plan, &self.partition_by, self.extras)?;
         let schema = grid::with_companions(&self.config, &schema);
         Ok(layout::with_flags(&schema, &self.config.flags(names_of(&self.plan))))
+    }
+
+    /// Puts the columns of a table that is still to be made in the order of their
+    /// declaration, those whose type a file had to tell among them; what is not
+    /// declared follows as files have it.
+    fn in_declared_order(&mut self) {
+        let declared: Vec<&str> = self.config.columns.iter().map(|c| c.name.as_str()).collect();
+        let place = |t: &Target| declared.iter().position(|name| *name == t.spec.name);
+        self.plan.targets.sort_by_key(|t| place(t).unwrap_or(declared.len()));
     }
 
     /// What to say where the table is laid out otherwise than is declared now.

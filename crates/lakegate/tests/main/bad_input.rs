@@ -1,7 +1,8 @@
 //! What is wrong with files: each is parked with its code and a message that
 //! says where, and nothing else is harmed.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -202,6 +203,21 @@ fn a_disk_that_is_too_full_for_the_bytes_parks_nothing_and_goes_on_when_there_is
     lake.run();
     assert_eq!(lake.value("select count(*) from ops.things.things"), 300_002);
     lake.prove();
+}
+
+#[test]
+fn a_run_that_waits_for_room_says_so_at_once() {
+    let lake = TestLake::with("things", "columns: { a: int, b: string }\n");
+    let Some(mount) = Mounted::tmpfs(&lake.path("lake/tables"), "size=1m") else { return };
+    lake.land(&at("large.csv"), noise(85_000));
+    let mut run = lake.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+    // Before anything was tried a second time.
+    assert!(said.next().is_some_and(|line| line.contains("LG601")));
+    assert!(said.next().is_some_and(|line| line.contains("it is tried again in ")));
+    mount.remount("size=100m");
+    assert_eq!(run.wait().unwrap().code(), Some(DONE));
+    assert_eq!(lake.value("select count(*) from ops.things.things"), 85_000);
 }
 
 #[test]

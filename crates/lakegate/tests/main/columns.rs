@@ -174,3 +174,19 @@ fn a_large_rejected_file_leaves_no_column_behind() {
     assert_eq!(lake.value("select count(*) from system.columns where column = 'v'"), 0);
     lake.prove();
 }
+
+#[test]
+fn columns_stand_in_the_order_of_their_declaration() {
+    // `b` and `d` have no type: the first file tells it.
+    let lake =
+        TestLake::with("t", "columns: { a: int, b: { unit: m }, c: string, d: { description: Depth } }\n");
+    lake.land(&at("a.csv"), "extra,d,c,b,a\n5,4,x,2.5,1\n");
+    lake.land(&at("b.csv"), "c,b,a,other\ny,3,1,6\n");
+    lake.run();
+    let select =
+        "select column from system.columns where \"table\" = 't' and column not like '\\_%' order by ordinal";
+    let want = ["a", "b", "c", "d", "extra", "other"];
+    assert_eq!(lake.lines(select), want);
+    lake.lakegate(&["replay", "ops.t"]).is(DONE);
+    assert_eq!(lake.lines(select), want, "after a replay");
+}

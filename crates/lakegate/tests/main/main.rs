@@ -14,6 +14,7 @@ mod instruments;
 mod lake;
 mod landing;
 mod observatory;
+mod pages;
 mod properties;
 mod quality;
 mod reading;

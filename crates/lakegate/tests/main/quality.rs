@@ -413,7 +413,7 @@ fn what_is_wrong_is_told_before_a_file_lands() {
     );
     lake.lakegate(&["check"])
         .is(USAGE)
-        .says("datasets/t.yaml:4:18")
+        .says("datasets/t.yaml:4:23")
         .says("quality check `sql`")
         .says("lenght");
     // Until a file lands nobody knows that it is text.
@@ -508,4 +508,22 @@ columns:
         assert_eq!(got, want, "{name}");
         assert_eq!(got.len(), 72);
     }
+}
+
+#[test]
+fn what_the_files_name_says_is_missing_only_where_it_says_nothing() {
+    let lake = loaded(
+        "match: '(?<site>z\\d+)\\.csv'\nsites: { z1: { location: humboldt, latitude: 40.97 }, z2: { location: morro } }\n\
+         columns: { time: timestamp, v: float, site: string, location: string, latitude: float }\n\
+         quality: [ { check: missing, columns: all } ]\n",
+        &[("z1.csv", "time,v\n2026-01-01T00:00:00Z,1\n"), ("z2.csv", "time,v\n2026-01-01T00:00:00Z,2\n")],
+    );
+    assert_eq!(
+        lake.lines("select site, qc_site, location, qc_location, latitude, qc_latitude from t order by site"),
+        ["z1|0|humboldt|0|40.97|0", "z2|0|morro|0||1"]
+    );
+    assert_eq!(
+        lake.lines("select name, n_failed from system.expectations where n_failed > 0"),
+        ["missing[latitude]|1"]
+    );
 }

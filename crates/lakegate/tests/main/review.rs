@@ -601,3 +601,19 @@ fn the_example_is_reviewed_on_pages() {
     let public = Served::of(&lake, &["--feeds-only"]);
     public.get("/review").is(404);
 }
+
+#[test]
+fn casts_behind_each_other_keep_their_own_units() {
+    let lake = TestLake::with("t", "read: whp_exchange\n");
+    let other = CTD.replace("DBAR,ITS-90,", "MBAR,IPTS-68,").replace("CASTNO = 1", "CASTNO = 2");
+    lake.land("landing/ops/t/a.csv", format!("{CTD}{other}"));
+    lake.run();
+    assert_eq!(
+        lake.lines(
+            "select parameter, unit, n_files, n_rows from system.census where parameter like 'CTD%' order by 1, 2"
+        ),
+        ["CTDPRS|DBAR|1|2", "CTDPRS|MBAR|1|2", "CTDTMP|IPTS-68|1|2", "CTDTMP|ITS-90|1|2"]
+    );
+    // It is one document all the same.
+    assert_eq!(lake.value("select n_documents from system.review"), 1);
+}

@@ -742,6 +742,8 @@ fn the_examples_pass_their_own_tests() {
             .sum();
         lake.lakegate(&["run"]).is(if n_parked > 0 { FINDINGS } else { DONE });
         assert_eq!(lake.parked().len(), n_parked);
+        let unexported = lake.lines("select path, part, error from system.exports where error is not null");
+        assert_eq!(unexported, Vec::<String>::new());
         let committed = lake.value("select count(*) from system.files where state = 'committed'");
         assert_eq!(committed, n_files - n_parked, "{:?}", lake.states());
         lake.prove();
@@ -760,6 +762,16 @@ fn golden_rows_that_differ_are_shown() {
     fs::write(&golden, text.replace(",y", ",why")).unwrap();
     lake.lakegate(&["test"]).is(FINDINGS).says("why").says("first");
     lake.lakegate(&["test", "ops.t", "--json"]).is(FINDINGS).json();
+}
+
+#[test]
+fn a_fixture_whose_export_fails_is_no_success() {
+    // Both files want the same name.
+    let lake = TestLake::with("t", "columns: { id: int }\nexport: { netcdf: same.nc }\n");
+    lake.write("fixtures/ops/t/first/input/a.csv", "id\n1\n");
+    lake.write("fixtures/ops/t/first/input/b.csv", "id\n2\n");
+    lake.lakegate(&["test", "--update"]);
+    lake.lakegate(&["test"]).is(FINDINGS).says("not exported").says("LG701");
 }
 
 #[test]

@@ -492,7 +492,7 @@ fn every_described_address_answers_as_described() {
     let document = served.get("/openapi.json").is(200).json();
     assert_eq!(document["openapi"].as_str().map(|v| &v[..2]), Some("3."));
     let mut n_asked = 0;
-    for (path, item) in document["paths"].as_object().unwrap() {
+    'routes: for (path, item) in document["paths"].as_object().unwrap() {
         let operation = &item["get"];
         let mut address = path.clone();
         let mut query = Vec::new();
@@ -505,6 +505,8 @@ fn every_described_address_answers_as_described() {
                 "month" => "05",
                 "day" => "01",
                 "hour" => "02",
+                // Tested by `pages`: a path leads to one file.
+                "path" => continue 'routes,
                 "table" => "ops.bus.bus",
                 "dataset" => "ops.bus",
                 "start" => "2024-05-01",

@@ -161,3 +161,140 @@ fn a_fixture_that_loads_nothing_fails() {
     fs::remove_file(lake.path("fixtures/ops/t/first/input/a.csv")).unwrap();
     lake.lakegate(&["test"]).is(FINDINGS).says("no file of");
 }
+
+#[test]
+fn how_a_run_ended_does_not_depend_on_who_listens() {
+    let lake = TestLake::with("t", "columns: { id: int }\nevolve: fixed\n");
+    for n in 0..4 {
+        lake.land(&at(&format!("{n}.csv")), format!("other\n{n}\n"));
+    }
+    let mut child = lake.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // The reader goes away before a word was said.
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(FINDINGS));
+    assert_eq!(lake.parked().len(), 4);
+}
+
+#[test]
+fn a_lake_without_tables_or_datasets_says_so() {
+    let lake = TestLake::with("t", "columns: { id: int }\n");
+    lake.lakegate(&["tables", "ops.t.t"]).is(USAGE).says("the lake has no tables yet; `lakegate run`");
+    TestLake::new("")
+        .lakegate(&["replay", "ops.t"])
+        .is(USAGE)
+        .says("the lake has no datasets yet; `lakegate feed add`");
+}
+
+/// Work of more than a second, after which a line would have been due.
+#[cfg(unix)]
+#[test]
+fn progress_is_for_terminals() {
+    let lake = TestLake::with("t", "hook: { command: [sh, -c, 'sleep 2; cat'] }\ncolumns: { id: int }\n");
+    lake.land(&at("a.csv"), "id\n1\n");
+    assert_eq!(lake.run().stderr, "");
+}
+
+#[test]
+fn times_for_scripts_are_iso_8601_in_utc() {
+    let lake = loaded("columns: { id: int }\nevolve: fixed\n", "id\n1\n");
+    lake.land_at(&at("b.csv"), "other\n1\n", 1_700_000_000);
+    lake.run_with_findings();
+    let is_time = |v: &serde_json::Value| {
+        v.as_str().is_some_and(|t| t.parse::<jiff::Timestamp>().is_ok() && t.ends_with('Z'))
+    };
+    let files = lake.lakegate(&["files", "--json"]).is(DONE).json();
+    for file in files.as_array().unwrap() {
+        for key in ["since", "landed_at", "modified_at"] {
+            assert!(is_time(&file[key]), "{key}: {file}");
+        }
+    }
+    assert_eq!(files[0]["modified_at"], "2023-11-14T22:13:20Z");
+    let parked = lake.lakegate(&["parked", "--json"]).is(DONE).json();
+    assert!(is_time(&parked[0]["landed_at"]) && is_time(&parked[0]["parked_at"]), "{parked}");
+    let status = lake.lakegate(&["status", "--json"]).is(DONE).json();
+    assert!(is_time(&status["datasets"][0]["newest_commit"]), "{status}");
+    assert!(is_time(&lake.lakegate(&["trace", "f1", "--json"]).is(DONE).json()["committed_at"]));
+}
+
+#[test]
+fn several_statements_give_several_answers() {
+    let lake = TestLake::new("");
+    let two = "select 1 as a; select 2 as b";
+    for format in ["parquet", "arrow"] {
+        lake.lakegate(&["sql", two, "--format", format]).is(USAGE).says("there are 2 statements");
+    }
+    let ran = lake.lakegate(&["sql", two, "--json"]).is(DONE);
+    let answers: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_str(&ran.stdout).into_iter().map(|v| v.unwrap()).collect();
+    assert_eq!(answers, [serde_json::json!([{ "a": 1 }]), serde_json::json!([{ "b": 2 }])]);
+    let lines = lake.lakegate(&["sql", two, "--format", "ndjson"]).is(DONE).stdout;
+    assert_eq!(lines, "{\"a\":1}\n{\"b\":2}\n");
+}
+
+#[test]
+fn a_plan_says_what_a_redrive_would_do() {
+    let lake = TestLake::with("t", "columns: { id: int }\nevolve: fixed\n");
+    lake.land(&at("a.csv"), "id,extra\n1,x\n2,y\n");
+    lake.land(&at("b.csv"), "nothing\n1\n");
+    lake.land(&at("c.csv"), "id\n3\n");
+    lake.run_with_findings();
+    lake.lakegate(&["plan"]).is(DONE).says("f1 is parked: LG").says("1 known and unchanged");
+    lake.dataset("t", "columns: { id: int }\n");
+    let plan = lake.lakegate(&["plan"]).is(DONE);
+    let plan = plan.says("`lakegate redrive f1` now:").says("2 rows read, 2 to the table");
+    let text = plan.text();
+    let of_b = &text[text.find("b.csv").unwrap()..];
+    assert!(of_b.contains("would be parked"), "{text}");
+    let plan = lake.lakegate(&["plan", "--json"]).is(DONE).json();
+    assert_eq!(
+        (&plan[0]["answer"], &plan[0]["redrive"]["answer"]),
+        (&"waits".into(), &"loads".into()),
+        "{plan}"
+    );
+    assert_eq!(
+        (&plan[1]["answer"], &plan[1]["redrive"]["answer"]),
+        (&"waits".into(), &"parked".into()),
+        "{plan}"
+    );
+    assert_eq!(plan[2]["answer"], "known");
+}
+
+#[test]
+fn a_plan_shows_tables_after_those_that_they_are_made_of() {
+    let lake = TestLake::with(
+        "t",
+        "tables:\n  raw: { columns: { time: timestamp, v: float } }\n  hours: { of: raw, grid: { every: 1h } }\n",
+    );
+    lake.land(&at("a.csv"), "time,v\n2026-01-01T00:00:00Z,1\n2026-01-01T01:30:00Z,2\n");
+    let text = lake.lakegate(&["plan"]).is(DONE).text();
+    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+    assert!(place("-> raw: 2 rows read, 2 to") < place("-> hours: made of raw, "), "{text}");
+}
+
+#[test]
+fn errors_of_a_transform_stand_where_it_is_written() {
+    for (declaration, place) in [
+        (
+            "columns: { id: int }\ntransform: |\n  select id,\n    no_such(id) as x\n  from input\n",
+            "t.yaml:5:5",
+        ),
+        ("transform: >-\n  select id,\n    no_such(id) as x\n  from input\n", "t.yaml:4:5"),
+        ("transform: 'select ''a'' as a, no_such(id) as x from input'\n", "t.yaml:2:32"),
+    ] {
+        let lake = TestLake::with("t", declaration);
+        let said = lake.lakegate(&["check"]).is(USAGE).text();
+        assert!(said.contains(place) && said.contains("no_such(id)"), "{place}: {said}");
+        let place = lake.lakegate(&["check", "--json"]).is(USAGE).json()["errors"][0].clone();
+        assert!(!place["message"].as_str().unwrap().contains("line "), "{place}");
+    }
+    // What only a file's columns can tell.
+    let lake = TestLake::with("t", "transform: |\n  select id,\n    nope as x\n  from input\n");
+    lake.land(&at("a.csv"), "id\n1\n");
+    lake.run_with_findings();
+    let message = lake.value("select message from system.files");
+    let message = message.as_str().unwrap();
+    assert!(
+        message.contains("no column `nope`") && message.ends_with("(datasets/t.yaml, line 4, column 5)"),
+        "{message}"
+    );
+}

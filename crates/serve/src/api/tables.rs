@@ -1,4 +1,5 @@
-//! `/tables`: every table of the lake, page by page or whole.
+//! `/tables`: every table of the lake, page by page or whole, and what is known
+//! of it beside its rows.
 
 use std::sync::Arc;
 
@@ -10,18 +11,19 @@ use lakegate_domain::TableName;
 use lakegate_lake::layout::{FILE_ID, ROW};
 use lakegate_lake::session::{Error, run};
 
+use super::facts::Facts;
 use crate::answer::Answer;
 use crate::app::{App, Asked};
 use crate::document::Document;
 use crate::pages::grid::{self, Next};
-use crate::pages::{self, Alternatives};
+use crate::pages::{self, Alternatives, Html};
 use crate::params::Params;
 use crate::problem::{Problem, Result};
 use crate::rows::column;
 use crate::wanted::{Format, choose, split_ending};
 
 pub const OFFERED: &[Format] = super::rows::OFFERED_FLAT;
-pub const PARAMS: &[&str] = &["format", "limit", "after", "offset"];
+pub const PARAMS: &[&str] = &["format", "show", "limit", "after", "offset"];
 /// Farthest that a table is paged through whose rows have no numbers.
 const MOST_OFFSET: usize = 1_000_000;
 
@@ -82,6 +84,7 @@ pub async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, asked: A
     let table = table.ok_or_else(unknown)?;
     let params = Params::parse(asked.query.as_deref(), PARAMS)?;
     let format = choose(params.get("format"), ending, &asked.headers, OFFERED)?;
+    let facts = facts(&params, &table)?;
     let permit = app.place(format).await?;
     let asked_for: Option<usize> = params.parsed("limit", "a number of rows")?;
     // A page shows one row more than it has: then there is a next one.
@@ -90,6 +93,29 @@ pub async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, asked: A
         _ => asked_for,
     };
     let fetch = limit.map(|n| n.saturating_add(usize::from(format == Format::Html)));
+    let known = match &table {
+        Named::Table(table) => Some((table, app.session.view(table).await?.ok_or_else(unknown)?)),
+        Named::System(_) => None,
+    };
+    if let (Some(facts), Some((table, view))) = (facts, &known) {
+        let schema = view.schema()?;
+        let mut statement = facts.statement(&app, table, &schema);
+        let offset = offset(&params)?;
+        statement += &fetch.map_or_else(String::new, |n| format!(" limit {n}"));
+        statement += &format!(" offset {offset}");
+        let (of_rows, rows) = app.session.query(&statement).await?;
+        if format == Format::Html {
+            let page = grid::Page { limit: limit.unwrap_or(grid::PAGE_ROWS), next: Next::Offset(offset) };
+            let forms = Alternatives::of(&asked, OFFERED);
+            return pages::facts::all(&app, table, &schema, facts, rows, &page, &forms).await;
+        }
+        let document = Document::new(format, &of_rows, None)?;
+        let name = format!("{name}-{}", facts.name());
+        return Answer { rows, document, format, name, etag: None, deadline: None, max_rows: None, permit }
+            .respond()
+            .await;
+    }
+    let is_first = params.get("after").is_none() && params.get("offset").is_none();
     let (rows, next) = match &table {
         Named::System(system) => {
             // The name is one of those that are known.
@@ -101,13 +127,40 @@ pub async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, asked: A
     };
     if format == Format::Html {
         let page = grid::Page { limit: limit.unwrap_or(grid::PAGE_ROWS), next };
-        return pages::tables::one(&app, name, rows, &page, &Alternatives::of(&asked, OFFERED)).await;
+        let facts = match &known {
+            Some((table, view)) if is_first => {
+                pages::facts::newest(&app, table, view.schema()?.as_ref()).await?
+            }
+            _ => Html::default(),
+        };
+        return pages::tables::one(&app, name, facts, rows, &page, &Alternatives::of(&asked, OFFERED)).await;
     }
     let document = Document::new(format, &rows.schema(), None)?;
     let name = name.to_string();
     Answer { rows, document, format, name, etag: None, deadline: None, max_rows: None, permit }
         .respond()
         .await
+}
+
+/// What is asked for beside the rows.
+fn facts(params: &Params, table: &Named) -> Result<Option<Facts>> {
+    let Some(name) = params.get("show").filter(|name| *name != "rows") else { return Ok(None) };
+    let found = Facts::ALL.into_iter().find(|f| f.name() == name);
+    match (table, found) {
+        (Named::Table(_), Some(found)) => Ok(Some(found)),
+        (Named::Table(_), None) => {
+            let all = Facts::ALL.map(Facts::name).join(", ");
+            Err(Problem::bad(
+                "wrong_parameter",
+                format!("`show={name}` is none"),
+                format!("one of: rows, {all}"),
+            ))
+        }
+        (Named::System(_), _) => {
+            let detail = format!("of a table of the ledger there is no `show={name}`");
+            Err(Problem::bad("wrong_parameter", detail, "it has rows only"))
+        }
+    }
 }
 
 fn offset(params: &Params) -> Result<usize> {

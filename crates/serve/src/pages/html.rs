@@ -67,6 +67,10 @@ impl Html {
         self.close("tr").close("thead").open("tbody", &[])
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn append(&mut self, other: Html) -> &mut Self {
         self.0.push_str(&other.0);
         self

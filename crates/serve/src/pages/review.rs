@@ -55,6 +55,7 @@ pub async fn one(app: &App, dataset: &DatasetName) -> Result<Response> {
     );
     let mut html = Html::default();
     tabs(&mut html, dataset, None);
+    tables(app, &mut html, dataset)?;
     for (title, statement, none, show) in [
         ("Kinds", kinds, "No file has landed yet.", None),
         ("Problems", problems, "Nothing is wrong.", Some(Show::Problems)),
@@ -124,6 +125,22 @@ fn counted(shown: &Shown) -> String {
 
 fn address(dataset: &DatasetName, ending: &str, show: Show) -> String {
     format!("/review/{}{ending}?show={}", segment(&dataset.to_string()), show.name())
+}
+
+/// Links to the tables of a dataset: what checks found there, plots, exports.
+fn tables(app: &App, html: &mut Html, dataset: &DatasetName) -> Result<()> {
+    let tables = app.session.tables()?;
+    let mut of_dataset = tables.iter().filter(|t| t.dataset() == *dataset).peekable();
+    if of_dataset.peek().is_none() {
+        return Ok(());
+    }
+    html.open("p", &[]).text("Findings, plots, exports and rows of ");
+    for (i, table) in of_dataset.enumerate() {
+        html.text(if i == 0 { "" } else { ", " });
+        html.link(&format!("/tables/{}", segment(&table.to_string())), &table.table);
+    }
+    html.close("p");
+    Ok(())
 }
 
 /// Links to the parts of a dataset's review.

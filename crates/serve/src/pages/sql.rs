@@ -11,6 +11,12 @@ use super::{Alternatives, Html, alternatives, page};
 use crate::app::App;
 use crate::problem::{Problem, Result};
 
+/// The address of a statement's page.
+pub fn address(statement: &str, ending: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", statement).finish();
+    format!("/sql{ending}?{query}")
+}
+
 fn ask(html: &mut Html, statement: &str) {
     html.open("form", &[("action", "/sql"), ("method", "get")]);
     html.raw("<label for=\"q\">A statement that reads. <code>show tables</code> lists the tables.</label>");

@@ -33,19 +33,25 @@ pub async fn list(app: &App, rows: SendableRecordBatchStream, forms: &Alternativ
     Ok(page(app, "Tables", &[], html))
 }
 
-/// `/tables/{name}`
+/// `/tables/{name}`: what else is known of the table, then its rows.
 ///
 /// # Errors
 /// The rows cannot be read.
 pub async fn one(
     app: &App,
     name: &str,
+    facts: Html,
     rows: SendableRecordBatchStream,
     of: &Page,
     forms: &Alternatives,
 ) -> Result<Response> {
     let shown = grid::shown(rows, of.limit).await?;
     let mut html = Html::default();
+    let is_alone = facts.is_empty();
+    html.append(facts);
+    if !is_alone {
+        html.element("h2", &[("id", "rows")], "Rows");
+    }
     alternatives(&mut html, forms);
     let n = shown.rows.len();
     let caption = match (shown.is_cut, n) {

@@ -103,7 +103,7 @@ async fn whoever_takes_over_finds_the_same_jobs() {
     assert!(store.renew(&train_lane, "new", LEASE, Millis(2)).await.unwrap());
     assert!(!store.renew(&lane(), "dead", LEASE, Millis(2)).await.unwrap());
 
-    let runs = store.system_page("runs", Cursor::default()).await.unwrap().unwrap().rows;
+    let runs = store.system_page("runs", &Narrow::default(), Cursor::default()).await.unwrap().unwrap().rows;
     assert_eq!(runs[0][0], run.0);
     assert_eq!(runs[0][3], "interrupted");
     assert_eq!(runs[0][5], 1);

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use lakegate_domain::model::{OnChange, SameBytes};
 use lakegate_domain::{Code, DatasetName, Failure, FileId, LaneName, RunId, Seq, TableName};
 use lakegate_state::{
-    Accepted, Arrival, Claim, CommitRecord, Cursor, FileFilter, Job, Limits, Millis, Outcome, RawRef,
+    Accepted, Arrival, Claim, CommitRecord, Cursor, FileFilter, Job, Limits, Millis, Narrow, Outcome, RawRef,
     Sighting, Store, TableRows,
 };
 use tempfile::TempDir;
@@ -74,7 +74,7 @@ impl Ledger {
         let mut rows = Vec::new();
         let mut after = Some(Cursor::default());
         while let Some(cursor) = after {
-            let page = self.system_page(name, cursor).await.unwrap().unwrap();
+            let page = self.system_page(name, &Narrow::default(), cursor).await.unwrap().unwrap();
             rows.extend(page.rows);
             after = page.next;
         }

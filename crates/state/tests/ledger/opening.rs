@@ -60,5 +60,5 @@ async fn its_futures_can_be_sent() {
     sendable(ledger.finish(&lane(), "w", &outcomes, &[], RUN, Millis(1))).await.unwrap();
     sendable(ledger.finish_replay(&dataset(), &outcomes, &[], RUN)).await.unwrap();
     sendable(ledger.strays("z", &[], Millis(1))).await.unwrap();
-    sendable(ledger.system_page("files", Cursor::default())).await.unwrap();
+    sendable(ledger.system_page("files", &Narrow::default(), Cursor::default())).await.unwrap();
 }

@@ -55,10 +55,25 @@ async fn finishing_stores_everything_at_once() {
     let system = async |name| ledger.system(name).await;
     assert_eq!(
         system("expectations").await,
-        [json!([1, table_text, "speed_positive", "quarantine", 5, 2, "[3,4]", "[]", "[]", "-1", 8])
-            .as_array()
-            .unwrap()
-            .clone()]
+        [json!([
+            1,
+            table_text,
+            "speed_positive",
+            null,
+            "quarantine",
+            5,
+            2,
+            "[3,4]",
+            null,
+            null,
+            "[]",
+            "[]",
+            "-1",
+            8
+        ])
+        .as_array()
+        .unwrap()
+        .clone()]
     );
     assert_eq!(
         system("column_stats").await,

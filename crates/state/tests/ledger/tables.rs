@@ -2,8 +2,8 @@
 
 use lakegate_domain::{FileId, LaneName, RunId, Seq};
 use lakegate_state::{
-    CommitRecord, Cursor, Error, Lineage, Millis, Outcome, RawRef, RunStatus, SYSTEM_TABLES, Stray,
-    StrayReason, Swap,
+    CommitRecord, Cursor, Error, ExpectationResult, Lineage, Millis, Outcome, RawRef, RunStatus,
+    SYSTEM_TABLES, Stray, StrayReason, Swap,
 };
 
 use crate::*;
@@ -142,7 +142,7 @@ async fn every_system_table_can_be_read_and_is_described() {
         }
         assert!(expected.doc.ends_with('.') && expected.columns.iter().all(|c| c.doc.ends_with('.')));
     }
-    assert!(ledger.system_page("tables", Cursor::default()).await.unwrap().is_none());
+    assert!(ledger.system_page("tables", &Narrow::default(), Cursor::default()).await.unwrap().is_none());
     let leases = ledger.system("leases").await;
     let lease = serde_json::json!(["lakegate/transit.bus/ingest", "transit.bus", 2, 2, "w", 1002]);
     assert_eq!(leases, [lease.as_array().unwrap().clone()]);
@@ -164,7 +164,7 @@ async fn a_long_system_table_comes_in_pages() {
     let commits: Vec<CommitRecord> = (0..5000).map(|v| commit(table(), v, v, 3)).collect();
     ledger.finish(&lane(), "w", &outcomes, &commits, RUN, Millis(3)).await.unwrap();
 
-    let first = ledger.system_page("files", Cursor::default()).await.unwrap().unwrap();
+    let first = ledger.system_page("files", &Narrow::default(), Cursor::default()).await.unwrap().unwrap();
     assert!(first.rows.len() < 5000 && first.next.is_some());
     let ids: Vec<i64> = ledger.system("files").await.iter().map(|row| row[0].as_i64().unwrap()).collect();
     assert_eq!(ids, (1..=i64::from(n)).collect::<Vec<_>>());
@@ -210,4 +210,51 @@ async fn history_is_forgotten_but_for_what_counts() {
     assert!(!ledger.forget_history(Millis(100)).await.unwrap());
     assert_eq!(kept().await, (vec![going_on.0], vec![2]), "a parked file keeps its reason");
     assert_eq!(ledger.parked(&Default::default()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn pages_leave_out_what_nobody_looks_for() {
+    let ledger = Ledger::new().await;
+    ledger.take(&[arrival("a", "1"), arrival("b", "2"), arrival("c", "3")]).await;
+    let claim = ledger.claim_all("w", 2).await.unwrap();
+    let other = dataset().table("other");
+    let outcomes: Vec<Outcome> = claim
+        .jobs
+        .iter()
+        .map(|job| {
+            let of = if job.file_id.0 == 2 { other.clone() } else { table() };
+            let expectations = vec![ExpectationResult {
+                table: of.clone(),
+                name: "missing[v]".into(),
+                on_fail: "flag".into(),
+                n_checked: 3,
+                n_failed: 1,
+                first_rows: vec![2],
+                first_times: vec!["2026-01-01T00:00:00Z".into()],
+                first_values: vec!["NULL".into()],
+                sample: None,
+            }];
+            Outcome { tables: vec![rows(of, 3)], expectations, ..outcome(job) }
+        })
+        .collect();
+    ledger.finish(&lane(), "w", &outcomes, &[], RUN, Millis(3)).await.unwrap();
+    let n_rows = async |name: &str, narrow: Narrow| {
+        ledger.system_page(name, &narrow, Cursor::default()).await.unwrap().unwrap().rows.len()
+    };
+    let of_file = || Narrow { file_id: Some(2), ..Narrow::default() };
+    let of_table = || Narrow { table: Some(table().to_string()), ..Narrow::default() };
+    let of = |team: &str| Narrow { dataset: Some(DatasetName::new(team, "bus")), ..Narrow::default() };
+    for (name, file, table) in
+        [("expectations", 1, 2), ("file_tables", 1, 2), ("files", 1, 3), ("jobs", 1, 3), ("runs", 0, 0)]
+    {
+        assert_eq!((n_rows(name, of_file()).await, n_rows(name, of_table()).await), (file, table), "{name}");
+    }
+    for name in ["files", "jobs", "review", "problems"] {
+        assert_eq!((n_rows(name, of("transit")).await, n_rows(name, of("other")).await), (3, 0), "{name}");
+    }
+    let found = ledger.system("expectations").await;
+    assert_eq!(
+        (&found[0][3], &found[0][8], &found[0][9]),
+        (&"v".into(), &"2026-01-01T00:00:00Z".into(), &"NULL".into())
+    );
 }

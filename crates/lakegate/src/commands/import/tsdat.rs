@@ -11,7 +11,6 @@ use lakegate_domain::{Failure, route};
 use lakegate_format::open::{Payload, Source, open};
 use serde_json::{Value, json};
 
-use super::super::run::print_list;
 use super::super::{Result, Shell, Stop};
 use super::compiles;
 use crate::adding;
@@ -245,7 +244,7 @@ fn report(
         let to_do = if n == 0 { "nothing".into() } else { render::counted(n as u64, "thing") };
         list.row([import.source.clone(), import.path(), to_do]);
     }
-    print_list(shell, &list)?;
+    shell.print_list(&list)?;
     for import in good {
         for note in &import.notes {
             let (name, kind) = (&import.name, note.kind.word());
@@ -257,7 +256,7 @@ fn report(
         refused.iter().for_each(|(pipeline, why)| {
             list.row([pipeline, why]);
         });
-        print_list(shell, &list)?;
+        shell.print_list(&list)?;
     }
     Ok(())
 }
