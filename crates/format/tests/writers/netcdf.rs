@@ -253,8 +253,8 @@ fn units_of_a_file_become_those_of_a_table() {
     let table = conform_typed(&plan, &rows, 1).unwrap().batch;
     let t = table.column(0).as_list::<i32>();
     let celsius = |row: usize| t.value(row).as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
-    assert_eq!(celsius(0), [Some(-273.15), Some(300.0 - 273.15)]);
-    assert_eq!(celsius(1), [None, Some(273.0 - 273.15)]);
+    assert_eq!(celsius(0), [Some(-273.15), Some(26.85)]);
+    assert_eq!(celsius(1), [None, Some(-0.15)]);
     assert_eq!(table.column(1).as_primitive::<Float32Type>().values(), &[1013.25, 0.1]);
 }
 
