@@ -238,23 +238,19 @@ fn what_is_beyond_the_scale_has_its_point_at_the_edge() {
     let mut values: Vec<f64> = (0..40).map(|i| 10.0 + f64::from(i % 5)).collect();
     let mut marks = vec![Mark::Good; 40];
     (values[10], marks[10]) = (-9999.0, Mark::Bad);
-    (values[20], marks[20]) = (9999.0, Mark::Indeterminate);
+    (values[20], marks[20]) = (9999.0, Mark::Bad);
     values[30] = f64::INFINITY;
     (values[35], marks[35]) = (f64::NAN, Mark::Good);
     let (svg, _) = drawn(&values, &marks);
     let points = moves(&path(&svg, "beyond"));
     assert_eq!(points.len(), 3, "{points:?}");
-    assert_eq!(
-        texts(&svg, "legend")[1..],
-        ["bad: 1", "indeterminate: 1", "missing: 1", "beyond the scale: 3"]
-    );
-    let (cross, diamond) = (moves(&path(&svg, "bad"))[0], moves(&path(&svg, "indeterminate"))[0]);
+    assert_eq!(texts(&svg, "legend")[1..], ["bad: 2", "missing: 1", "beyond the scale: 3"]);
+    // A cross is two strokes.
+    let crosses = moves(&path(&svg, "bad"));
+    let (low, high) = (crosses[0], crosses[2]);
     // The flag's shape stands beside the point, and clear of it.
-    assert!((points[0].0 - cross.0).abs() < 5.0 && points[0].1 > cross.1 + 8.0, "{points:?} {cross:?}");
-    assert!(
-        (points[1].0 - diamond.0).abs() < 5.0 && points[1].1 + 8.0 < diamond.1 + 5.0,
-        "{points:?} {diamond:?}"
-    );
+    assert!((points[0].0 - low.0).abs() < 5.0 && points[0].1 > low.1 + 8.0, "{points:?} {low:?}");
+    assert!((points[1].0 - high.0).abs() < 5.0 && points[1].1 + 8.0 < high.1 + 5.0, "{points:?} {high:?}");
     // And above the foot, where what is missing has its tick.
     assert!(moves(&path(&svg, "gaps")).iter().all(|gap| gap.1 > points[0].1));
 }

@@ -629,7 +629,8 @@ fn a_stream_of_several_tables_counts_once() {
     // Rows that have types; they have no column `w` where it is null.
     let typed = TestLake::with("two", tables);
     let select = "select 1 as id, 1.5 as v, cast(null as varchar) as w union all select 2, -999, 'b' union all select 3, null, 'c'";
-    typed.lakegate(&["sql", select, "--output", "landing/ops/two/x.parquet"]).is(DONE);
+    typed.lakegate(&["sql", select, "--output", "x.parquet"]).is(DONE);
+    typed.land("landing/ops/two/x.parquet", fs::read(typed.path("x.parquet")).unwrap());
     typed.run();
     assert_eq!(typed.lines(census), want);
     typed.prove();

@@ -60,7 +60,6 @@ fn the_waves_of_0_2_are_as_tsdat_made_them() {
         &ours.differences(&golden),
         &[
             Known { pattern: ":history: *", reason: OF_THE_RUN },
-            Known { pattern: "*:coordinates: added", reason: BY_CF },
             Known { pattern: ":input_files: missing", reason: OF_THE_RUN },
             Known { pattern: "*:valid_range: stored as double, golden int64", reason: BY_CF },
             Known {
@@ -136,7 +135,7 @@ fn the_buoy_of_0_2_is_as_tsdat_made_it_once_its_hook_is_written() {
         &ours.differences(&golden),
         &[
             Known { pattern: ":history: *", reason: OF_THE_RUN },
-            Known { pattern: "*:coordinates: added", reason: BY_CF },
+            Known { pattern: "*:coordinates: added", reason: "CF 1.8, section 5, for a scalar coordinate" },
             Known { pattern: ":input_files: missing", reason: OF_THE_RUN },
             Known {
                 pattern: "depth:_FillValue: missing",
@@ -211,7 +210,6 @@ fn the_waves_of_the_current_style_are_as_tsdat_made_them() {
             Known { pattern: ":Conventions: added", reason: "0.4 had no default, 0.10 has" },
             Known { pattern: ":featureType: added", reason: "0.4 had no default, 0.10 has" },
             Known { pattern: ":history: *", reason: OF_THE_RUN },
-            Known { pattern: "*:coordinates: added", reason: BY_CF },
             Known { pattern: ":code_version: missing", reason: OF_THE_RUN },
             Known { pattern: "*:valid_max: stored as double, golden int", reason: BY_CF },
             Known {
