@@ -403,7 +403,7 @@ fn a_table_of_another_has_its_coordinates() {
         );
         let columns = lake.lines("select column_name from information_schema.columns where table_name = 'b'");
         assert_eq!(columns.contains(&format!("{depth}_std")), averaged, "{of}: {columns:?}");
-        let nc = netcdf_reader::NcFile::open(&lake.path("lake/export/1.nc")).unwrap();
+        let nc = netcdf_reader::NcFile::open(lake.path("lake/export/1.nc")).unwrap();
         let dimensions: Vec<String> =
             nc.variable("v").unwrap().dimensions.iter().map(|d| d.name.clone()).collect();
         let along = if averaged { "v_0" } else { depth };
