@@ -262,6 +262,49 @@ def export_by_readers(path: Path) -> None:
             same(f"{engine}: its dimensions", ds.current_speed.dims, ("depth", "time"))
 
 
+# Each with the folders of its fixtures that a run needs no other program for.
+EXAMPLES = {"buoys": ("buoy",), "moorings": ("buoy", "waves")}
+
+
+def exported_examples(folder: Path, lakegate: str) -> list[Path]:
+    """Runs the examples that export; gives all files that they made."""
+    examples = Path(__file__).resolve().parents[2] / "examples"
+    made: list[Path] = []
+    for name, datasets in EXAMPLES.items():
+        lake = folder / name
+        shutil.copytree(examples / name, lake)
+        for dataset in datasets:
+            landing = lake / "landing/ocean" / dataset
+            landing.mkdir(parents=True)
+            for file in (lake / "fixtures/ocean" / dataset).glob("*/input/*"):
+                shutil.copy(file, landing)
+        # 3: a file of waves waits for somebody.
+        run = subprocess.run([lakegate, "run", "--lake", lake], capture_output=True, text=True, check=False)
+        check(f"lakegate run of {name}", run.returncode in (0, 3), run.stdout, run.stderr)
+        files = sorted((lake / "lake/export").rglob("*.nc"))
+        check(f"exports of {name}", len(files) > 1, files)
+        made += files
+    return made
+
+
+def companions(paths: list[Path]) -> None:
+    """Averages on a grid say what they and their companions are."""
+    grids = [path for path in paths if ".c1." in path.name]
+    check("files of a grid", len(grids) > 2, paths)
+    for path in grids:
+        with netCDF4.Dataset(path) as nc:
+            averaged = [name for name in nc.variables if f"{name}_std" in nc.variables]
+            check("averages", bool(averaged), path)
+            for name in averaged:
+                std, share = nc[f"{name}_std"], nc[f"{name}_goodfraction"]
+                same(f"unit of {name}_std", std.units, nc[name].units)
+                same(f"unit of {name}_goodfraction", share.units, "1")
+                for companion in (std, share, nc[name]):
+                    same(f"coordinates of {companion.name}", companion.coordinates, "latitude longitude")
+                    same("dimensions", companion.dimensions, nc[name].dimensions)
+                check(f"long names in {path.name}", "good values" in share.long_name and "deviation" in std.long_name)
+
+
 def compliance(path: Path, folder: Path, recommended: tuple[str, ...] = ()) -> None:
     """`recommended`: what CF recommends and the file declares otherwise on purpose."""
     report = folder / f"{path.stem}.json"
@@ -298,6 +341,10 @@ def main() -> None:
         ncdump(export, EXPORT_LINES)
         # The speed lies along depth first, as tsdat has it.
         compliance(export, folder, ("§2.4 Dimensions",))
+    made = exported_examples(folder, sys.argv[2])
+    for path in made:
+        compliance(path, folder)
+    companions(made)
     for line in found:
         print(line)
     print("netCDF: " + (f"{len(found)} differences" if found else "netCDF4, xarray, ncdump and CF 1.8 agree"))

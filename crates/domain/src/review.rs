@@ -69,6 +69,9 @@ pub struct Parameter {
     /// The table's column that is made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// The table that has the column, where it is another than the part's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     /// Whether the format's list has it with this unit; `None` where there is no
     /// list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,19 +88,21 @@ impl Parameter {
             name: name.to_string(),
             unit: unit.filter(|u| !u.is_empty()).map(str::to_string),
             column: None,
+            table: None,
             known,
             is_flag: kind == exchange::FORMAT && exchange::flagged(name).is_some(),
         }
     }
 }
 
-/// The documents of a file that are of one kind and go to one table: all that is
+/// The documents of a file that are of one kind and one record stream: all that is
 /// alike in file after file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The format's word, or [`UNKNOWN`].
     pub kind: String,
-    /// The table's own name; `None` where the rows have none to go to.
+    /// The name of the table that the rows go to, of several the first; `None` where
+    /// they have none to go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// Each pair of name and unit once.

@@ -3,6 +3,7 @@
 //! What has no place is never lost: by the table's `evolve` rule it becomes a
 //! new column, goes to `_rescued` as JSON, or parks the file.
 
+mod count;
 mod measure;
 mod parse;
 mod rescue;
@@ -19,10 +20,11 @@ use lakegate_domain::Code;
 use lakegate_domain::model::{Column, Evolve, Kind, Scalar};
 use lakegate_domain::units::{Conversion, ConversionError};
 
+pub use count::{n_values_of_text, n_values_of_typed};
 pub(crate) use measure::{first_step, second_step};
 pub(crate) use parse::{Parser, takes_blanks};
 pub(crate) use rescue::Rescue;
-pub use rescue::rescued_with;
+pub use rescue::{rescued_together, rescued_with};
 
 use crate::netcdf::stated::Stated;
 use crate::text::{Cell, Notation, TextBatch};
@@ -216,15 +218,24 @@ fn told(e: &ConversionError, stated: &str) -> String {
     }
 }
 
-/// Checks that no two input columns become the same column of the table;
-/// Delta's names differ by more than case.
-pub fn check_names(plan: &Plan) -> Result<()> {
+/// Checks that no two input columns become the same column; Delta's names differ
+/// by more than case. `key` is the key of the dataset's file under which one of
+/// them can be given another name.
+///
+/// # Errors
+/// LG306 naming both.
+pub fn check_names(plan: &Plan, key: &str) -> Result<()> {
     let mut taken: HashMap<String, &str> = HashMap::new();
     for t in &plan.targets {
         if let Some(other) = taken.insert(t.spec.name.to_lowercase(), t.spec.source()) {
             return Err(Error::new(
                 Code::BadName,
-                format!("columns `{other}` and `{}` both become `{}`", t.spec.source(), t.spec.name),
+                format!(
+                    "columns `{other}` and `{source}` both become `{name}`; give one of them another name: `{key}: {{ \
+                     {name}_2: {{ from: '{source}' }} }}`",
+                    source = t.spec.source(),
+                    name = t.spec.name
+                ),
             ));
         }
     }

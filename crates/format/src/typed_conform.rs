@@ -80,9 +80,9 @@ pub(crate) fn convert(
     first_row: u64,
     rescue: &mut Rescue,
 ) -> Result<ArrayRef> {
-    let array = plain(array)?;
     let numeric = array.data_type().is_numeric() || target.data_type.is_numeric();
-    let array = without(array, &Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), numeric))?;
+    let nulls = Nulls::new(plan.nulls.iter().chain(&target.spec.nulls), numeric);
+    let array = without_nulls(array, &nulls)?;
     let mut misfits = vec![false; array.len()];
     let parser = Parser::new(plan, target);
     let (first, conversion) = first_step(target);
@@ -118,6 +118,11 @@ fn plain(array: &ArrayRef) -> Result<ArrayRef> {
     };
     // What an encoding holds may itself be encoded.
     plain(&cast_to(array, to)?)
+}
+
+/// A column in its plain form with its null spellings made nulls.
+pub(crate) fn without_nulls(array: &ArrayRef, nulls: &Nulls<'_>) -> Result<ArrayRef> {
+    without(plain(array)?, nulls)
 }
 
 /// The column with its null spellings made nulls.

@@ -205,13 +205,20 @@ pub(crate) struct Nulls<'a> {
     spellings: Vec<&'a str>,
     /// Those that are numbers, for numeric columns: `-999` also means `-999.00`.
     numbers: Vec<f64>,
+    /// Whether all of those numbers are below zero, so that what has no minus sign
+    /// is none of them.
+    are_negative: bool,
 }
 
 impl<'a> Nulls<'a> {
     pub fn new(spellings: impl IntoIterator<Item = &'a String>, numeric: bool) -> Self {
         let spellings: Vec<&str> = spellings.into_iter().map(String::as_str).collect();
-        let numbers = if numeric { spellings.iter().filter_map(|n| float(n)).collect() } else { Vec::new() };
-        Self { spellings, numbers }
+        // No number equals NaN, however it is spelled.
+        let number = |spelling: &&str| float(spelling).filter(|f| !f.is_nan());
+        let numbers: Vec<f64> =
+            if numeric { spellings.iter().filter_map(number).collect() } else { Vec::new() };
+        let are_negative = numbers.iter().all(|n| *n < 0.0);
+        Self { spellings, numbers, are_negative }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -224,7 +231,9 @@ impl<'a> Nulls<'a> {
         }
         let t = trimmed(text);
         self.spellings.contains(&t)
-            || !self.numbers.is_empty() && float(t).is_some_and(|f| self.numbers.contains(&f))
+            || !self.numbers.is_empty()
+                && (!self.are_negative || t.starts_with('-'))
+                && float(t).is_some_and(|f| self.numbers.contains(&f))
     }
 }
 

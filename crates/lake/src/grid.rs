@@ -23,6 +23,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use lakegate_domain::model::{Align, Assessment, Flags, Grid, Method, Table};
 use lakegate_domain::{Code, Failure};
+use lakegate_format::conform::rescued_together;
 
 use crate::quality::cells::{Cells, missing};
 use crate::quality::{Flagged, Rows};
@@ -36,6 +37,22 @@ fn std_name(column: &str) -> String {
 /// Column of the shares of good values of an averaged one.
 fn good_name(column: &str) -> String {
     format!("{column}_goodfraction")
+}
+
+/// What companions hold, before the name of the column that they belong to.
+const STD_OF: &str = "standard deviation of the values averaged in";
+const SHARE_OF: &str = "share of good values among those averaged in";
+
+/// The column of which another is a companion, and what it says of it; `None` of
+/// a name that no companion can have.
+pub fn companion_of(name: &str) -> Option<(&str, &'static str)> {
+    let std = name.strip_suffix("_std").map(|of| (of, STD_OF));
+    std.or_else(|| name.strip_suffix("_goodfraction").map(|of| (of, SHARE_OF)))
+}
+
+/// Whether a table's grid averages a column.
+pub fn is_averaged(table: &Table, field: &Field) -> bool {
+    table.grid.as_ref().is_some_and(|grid| how(table, grid, field) == How::Numbers(Method::Average))
 }
 
 /// A table's grid, compiled against its Arrow schema.
@@ -87,9 +104,11 @@ fn how(table: &Table, grid: &Grid, field: &Field) -> How {
 /// `schema` with the companions of the columns that a table's grid averages:
 /// `<column>_std` and `<column>_goodfraction`.
 pub fn with_companions(table: &Table, schema: &SchemaRef) -> SchemaRef {
-    let Some(grid) = &table.grid else { return schema.clone() };
+    if table.grid.is_none() {
+        return schema.clone();
+    }
     let of = |field: &FieldRef| -> Vec<FieldRef> {
-        if how(table, grid, field) != How::Numbers(Method::Average) {
+        if !is_averaged(table, field) {
             return vec![field.clone()];
         }
         let name = field.name();
@@ -103,8 +122,8 @@ pub fn with_companions(table: &Table, schema: &SchemaRef) -> SchemaRef {
         let unit = field.metadata().get("unit");
         vec![
             field.clone(),
-            companion(std_name(name), "standard deviation of the values averaged in", unit),
-            companion(good_name(name), "share of good values among those averaged in", None),
+            companion(std_name(name), STD_OF, unit),
+            companion(good_name(name), SHARE_OF, Some(&"1".to_string())),
         ]
     };
     Arc::new(Schema::new(schema.fields().iter().flat_map(of).collect::<Vec<_>>()))
@@ -112,8 +131,7 @@ pub fn with_companions(table: &Table, schema: &SchemaRef) -> SchemaRef {
 
 /// The names of a table's companions.
 pub fn companions(table: &Table, schema: &SchemaRef) -> Vec<String> {
-    let Some(grid) = &table.grid else { return Vec::new() };
-    let averaged = schema.fields().iter().filter(|f| how(table, grid, f) == How::Numbers(Method::Average));
+    let averaged = schema.fields().iter().filter(|f| is_averaged(table, f));
     averaged.flat_map(|f| [std_name(f.name()), good_name(f.name())]).collect()
 }
 
@@ -176,13 +194,15 @@ impl GridStage {
         &self.output
     }
 
-    /// Brings all rows of a file to the grid. Rows without a time are left out, and
-    /// so is what had no place so far. `limit_bytes` is what the rows may take.
+    /// Brings all rows of a file to the grid. Rows without a time are left out. What
+    /// had no place so far goes with the time of the grid whose step its row is in.
+    /// `limit_bytes` is what the rows may take.
     ///
     /// # Errors
     /// LG404 where the file's times are so far apart that the grid does not fit.
     pub fn apply(&self, given: Flagged, limit_bytes: usize) -> Result<Flagged, Failure> {
-        let (columns, flags) = self.sorted(&given).map_err(bug)?;
+        let order = self.order(&given.rows.columns[self.time]);
+        let (columns, flags) = sorted(&given, &order).map_err(bug)?;
         let times: Vec<i64> = columns[self.time].as_primitive::<TimestampMicrosecondType>().values().to_vec();
         let labels = self.labels(&times, limit_bytes)?;
         let reach = Reach::of(&self.grid, &times, &labels);
@@ -210,42 +230,57 @@ impl GridStage {
             }
         }
         let numbers = Int64Array::from_iter_values(1..=labels.len() as i64);
-        Ok(Flagged { rows: Rows { columns: made.columns, numbers, rescued: None }, flags: made.flags })
+        let rescued = given.rows.rescued.map(|all| {
+            let texts = order.values().iter().map(|row| all[*row as usize].as_deref());
+            self.rescued(texts, &times, &labels)
+        });
+        Ok(Flagged { rows: Rows { columns: made.columns, numbers, rescued }, flags: made.flags })
+    }
+
+    /// What had no place in the rows of each step, whose `texts` are in the order of
+    /// their `times`.
+    fn rescued<'t>(
+        &self,
+        texts: impl Iterator<Item = Option<&'t str>>,
+        times: &[i64],
+        labels: &[i64],
+    ) -> Vec<Option<String>> {
+        let mut by_label: Vec<Vec<&str>> = vec![Vec::new(); labels.len()];
+        for (text, time) in texts.zip(times) {
+            let label = self.label(*time);
+            let at = labels.partition_point(|l| i128::from(*l) < label);
+            if let (Some(text), Some(of)) = (text, by_label.get_mut(at)) {
+                of.push(text);
+            }
+        }
+        by_label.iter().map(|texts| rescued_together(texts)).collect()
     }
 
     /// The rows that have a time, by it.
-    fn sorted(&self, given: &Flagged) -> Result<(Vec<ArrayRef>, Vec<Option<ArrayRef>>), ArrowError> {
-        let times = &given.rows.columns[self.time];
-        let order: UInt32Array = {
-            let rising = times.as_primitive::<TimestampMicrosecondType>();
-            let mut rows: Vec<u32> =
-                (0..times.len() as u32).filter(|row| rising.is_valid(*row as usize)).collect();
-            // Stable: rows of one time stay in the file's order.
-            rows.sort_by_key(|row| rising.value(*row as usize));
-            rows.into()
-        };
-        let columns = given.rows.columns.iter().map(|c| take(c, &order, None)).collect::<Result<_, _>>()?;
-        let flags = given
-            .flags
-            .iter()
-            .map(|f| f.as_ref().map(|f| take(f, &order, None)).transpose())
-            .collect::<Result<_, _>>()?;
-        Ok((columns, flags))
+    fn order(&self, times: &ArrayRef) -> UInt32Array {
+        let rising = times.as_primitive::<TimestampMicrosecondType>();
+        let mut rows: Vec<u32> =
+            (0..times.len() as u32).filter(|row| rising.is_valid(*row as usize)).collect();
+        // Stable: rows of one time stay in the file's order.
+        rows.sort_by_key(|row| rising.value(*row as usize));
+        rows.into()
+    }
+
+    /// The time of the grid in whose step a time is.
+    fn label(&self, time: i64) -> i128 {
+        let (time, every) = (i128::from(time), self.grid.every.as_micros() as i128);
+        match self.grid.align {
+            Align::Left => time.div_euclid(every) * every,
+            Align::Center => (time + every / 2).div_euclid(every) * every,
+            Align::Right => (time.div_euclid(every) + 1) * every,
+        }
     }
 
     /// The grid's times from the first to the last of `times`.
     fn labels(&self, times: &[i64], limit_bytes: usize) -> Result<Vec<i64>, Failure> {
         let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(Vec::new()) };
         let every = self.grid.every.as_micros() as i128;
-        let label = |time: i64| {
-            let time = i128::from(time);
-            match self.grid.align {
-                Align::Left => time.div_euclid(every) * every,
-                Align::Center => (time + every / 2).div_euclid(every) * every,
-                Align::Right => (time.div_euclid(every) + 1) * every,
-            }
-        };
-        let (first, last) = (label(*first), label(*last));
+        let (first, last) = (self.label(*first), self.label(*last));
         let n = (last - first) / every + 1;
         // A value, its companions and its flags.
         let row_bytes = 28 * self.columns.len() as i128;
@@ -271,6 +306,20 @@ impl GridStage {
         }
         Ok(labels)
     }
+}
+
+/// Columns and their flags in an order of rows.
+fn sorted(
+    given: &Flagged,
+    order: &UInt32Array,
+) -> Result<(Vec<ArrayRef>, Vec<Option<ArrayRef>>), ArrowError> {
+    let columns = given.rows.columns.iter().map(|c| take(c, order, None)).collect::<Result<_, _>>()?;
+    let flags = given
+        .flags
+        .iter()
+        .map(|f| f.as_ref().map(|f| take(f, order, None)).transpose())
+        .collect::<Result<_, _>>()?;
+    Ok((columns, flags))
 }
 
 fn shown(time: i64) -> String {

@@ -281,7 +281,7 @@ impl Preview {
         let mut bytes = 0;
         for chunk in open(Source::Bytes(looked.bytes.clone().into()), file_name, &dataset.read, scratch)? {
             let chunk = chunk?;
-            for part in parse(dataset, &groups, chunk, &values)? {
+            for part in parse(dataset, &groups, chunk, &values)?.parts {
                 bytes += part.rows.size_bytes();
                 parsed.push(part);
             }

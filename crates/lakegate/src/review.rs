@@ -21,12 +21,12 @@ use lakegate_state::{Census, Cursor, REVIEW_TABLES, ReviewFilter, Reviewed, Stor
 use tokio::runtime::Handle;
 
 use crate::context::now;
-use crate::ingest::contents::of_survey;
+use crate::ingest::contents::{Inventory, of_survey};
 use crate::ingest::fold::{FileFacts, FileFold, Halt};
 use crate::ingest::gather::Gather;
 use crate::ingest::hook::Call;
 use crate::ingest::outcome::FileOut;
-use crate::ingest::parse::{Parsed, constants, parse};
+use crate::ingest::parse::{Chunked, Parsed, constants, parse};
 use crate::ingest::prepare::{accept_empty, caught, open_source};
 use crate::ingest::tables::Tables;
 use crate::system::{Ledger, batch_of};
@@ -176,12 +176,16 @@ impl<'a> Reader<'a> {
                 if again { Ok(()) } else { fold.add(part, None, &mut |_| Ok(())) }
             };
             let mut gather = Gather::new(dataset);
+            let mut contents = Inventory::default();
             let source = file.source.clone();
             for chunk in open_source(dataset, source, file.path, file.size_bytes, self.scratch)? {
                 if self.stop.load(Ordering::Relaxed) {
                     return Err(Halt::Stopped);
                 }
-                for part in parse(dataset, file.groups, chunk.map_err(Failure::from)?, &values)? {
+                let chunk = chunk.map_err(Failure::from)?;
+                let Chunked { parts, tally } = parse(dataset, file.groups, chunk, &values)?;
+                contents.add(&tally);
+                for part in parts {
                     match gather.takes(&part.table) {
                         true => gather.push(part),
                         false => add(part, &mut tables)?,
@@ -201,7 +205,7 @@ impl<'a> Reader<'a> {
             }
             if !again {
                 fold.rest(&mut |_| Ok(()))?;
-                return Ok(fold.finish()?);
+                return Ok(fold.with_contents(contents).finish()?);
             }
         }
     }

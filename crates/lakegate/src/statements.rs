@@ -10,7 +10,7 @@ use lakegate_domain::config::{self, Diagnostic, Diagnostics, LAKE_FILE, SourceTe
 use lakegate_domain::model::{
     Check, Column, Dataset, Evolve, Format, Kind, Lake, PartitionBy, QualityCheck, Table,
 };
-use lakegate_format::conform::{Plan, Target};
+use lakegate_format::conform::{Plan, Target, column_name};
 use lakegate_lake::session::Position;
 use lakegate_lake::transform::{Others, look};
 use lakegate_lake::{expect, layout};
@@ -57,6 +57,26 @@ pub fn look_at(lake: &Lake, runtime: &Handle) -> Found {
                 let help = "write one query over `input`, the rows of one file: `select … from input`";
                 looked.map_err(|f| wrong("transform", sql, f.message, help)).ok().flatten()
             });
+            for column in table.columns.iter().filter(|c| yields.as_ref().is_some_and(|y| !is_yielded(c, y)))
+            {
+                let names: Vec<String> =
+                    yields.iter().flat_map(|y| y.fields()).map(|f| format!("`{}`", f.name())).collect();
+                let names = names.join(", ");
+                match &column.from {
+                    Some(from) => wrong(
+                        "from",
+                        from,
+                        format!("column `{}`: the transform yields no `{from}`", column.name),
+                        &format!("it yields {names}: name one of these, or select `{from}`"),
+                    ),
+                    None if column.default.is_none() => warnings.push(format!(
+                        "{}: no row has a value in `{}`: the transform does not yield it, but {names}",
+                        dataset.name.table(&name),
+                        column.name
+                    )),
+                    None => {}
+                }
+            }
             let (known, is_whole) = columns(dataset, table);
             for expectation in &table.expect {
                 if let Check::Sql(sql) = &expectation.check
@@ -117,6 +137,17 @@ pub fn placed(failure: Failure, dataset: &Dataset, key: &str, sql: &str) -> Fail
         Some(message) => Failure { message, ..failure },
         None => failure,
     }
+}
+
+/// Whether a declared column is made of one that a transform yields, by the name
+/// that the file's column has in SQL, too.
+fn is_yielded(column: &Column, yields: &Schema) -> bool {
+    let is_it = |name: &str| {
+        column.is_from(name)
+            || column_name(name) == column.name
+            || column.sources().any(|s| column_name(s) == name)
+    };
+    yields.fields().iter().any(|f| is_it(f.name()))
 }
 
 fn tables(dataset: &Dataset) -> impl Iterator<Item = (String, &Table)> {

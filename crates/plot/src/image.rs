@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::axis::{self, Area, Numbers, PAD, TIME_AXIS, Times};
 use crate::cells::Cells;
 use crate::colour::{self, Colour, mapped};
-use crate::marks::{Counts, Key, Legend, Marks, hatched, pointed};
+use crate::marks::{Counts, Legend, Marks, hatched, pointed};
 use crate::number::{Scale, short};
 use crate::range::{self, GAP};
 use crate::scene::{Item, Scene};
@@ -94,7 +94,7 @@ impl Image<'_> {
         let infinite = self.values.iter().any(|v| v.is_infinite());
         let colours = range::fitted(cells(), 0.0).or(infinite.then_some(Scale { lo: 0.0, hi: 1.0 }));
         let counts = self.counted(colours);
-        let legend = Legend::new(&font, Legend::of_counts(&counts, Key::Hatched), width - 2.0 * PAD);
+        let legend = Legend::new(&font, Legend::of_cells(&counts), width - 2.0 * PAD);
         let area_top = (top + legend.height() + 4.0).round();
         let area_height = (height - TIME_AXIS - 4.0 - area_top).floor();
         if area_height < LEAST {

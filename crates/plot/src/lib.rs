@@ -15,6 +15,7 @@
 //!     times_us: &[1_606_780_800_000_000, 1_606_782_000_000_000, 1_606_783_200_000_000],
 //!     values: &[2.3, f64::NAN, 9.9],
 //!     marks: &[Mark::Good, Mark::Indeterminate, Mark::Bad],
+//!     period: None,
 //! };
 //! let series = [height];
 //! let plot = TimeSeries::new("humboldt.buoy_z05-waves.a1", &series);

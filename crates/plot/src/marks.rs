@@ -29,11 +29,21 @@ pub(crate) struct Marks {
     taken: HashSet<(Mark, i64, i64)>,
     bad: Vec<Step>,
     indeterminate: Vec<Step>,
+    bad_gaps: Vec<Step>,
+    indeterminate_gaps: Vec<Step>,
 }
 
 impl Marks {
     pub fn new(cell: f64, size: f64) -> Marks {
-        Marks { cell, size, taken: HashSet::new(), bad: Vec::new(), indeterminate: Vec::new() }
+        Marks {
+            cell,
+            size,
+            taken: HashSet::new(),
+            bad: Vec::new(),
+            indeterminate: Vec::new(),
+            bad_gaps: Vec::new(),
+            indeterminate_gaps: Vec::new(),
+        }
     }
 
     pub fn put(&mut self, mark: Mark, (x, y): (f64, f64)) {
@@ -48,6 +58,19 @@ impl Marks {
         }
     }
 
+    /// At a place where a value is flagged and there is none: no shape of a value.
+    pub fn put_gap(&mut self, mark: Mark, (x, y): (f64, f64)) {
+        let path = match mark {
+            Mark::Good => return,
+            Mark::Indeterminate => &mut self.indeterminate_gaps,
+            Mark::Bad => &mut self.bad_gaps,
+        };
+        let at = |v: f64| (v / self.cell).floor() as i64;
+        if self.taken.insert((mark, at(x), at(y))) {
+            flagged_gap(path, (x, y));
+        }
+    }
+
     pub fn draw(self, scene: &mut Scene) {
         for (class, path, ink) in
             [("indeterminate", self.indeterminate, colour::INDETERMINATE), ("bad", self.bad, colour::BAD)]
@@ -55,7 +78,16 @@ impl Marks {
             scene.stroke("edge", path.clone(), colour::PAPER, 3.6);
             scene.stroke(class, path, ink, 1.7);
         }
+        scene.stroke("indeterminate-gap", self.indeterminate_gaps, colour::INDETERMINATE, 1.7);
+        scene.stroke("bad-gap", self.bad_gaps, colour::BAD, 1.7);
     }
+}
+
+/// A tick with a bar across, between the shape of a value and the plain tick of
+/// one that is missing.
+fn flagged_gap(path: &mut Vec<Step>, (x, y): (f64, f64)) {
+    segment(path, (x, y - 5.0), (x, y + 5.0));
+    segment(path, (x - 2.5, y + 1.5), (x + 2.5, y + 1.5));
 }
 
 fn shape(path: &mut Vec<Step>, mark: Mark, (x, y): (f64, f64), size: f64) {
@@ -82,6 +114,9 @@ pub(crate) struct Counts {
     pub bad: usize,
     pub indeterminate: usize,
     pub missing: usize,
+    /// Of those that are missing.
+    pub missing_bad: usize,
+    pub missing_indeterminate: usize,
     /// Infinite, or flagged and too far away: drawn at the edge.
     pub beyond: usize,
 }
@@ -89,11 +124,18 @@ pub(crate) struct Counts {
 impl Counts {
     pub fn add(&mut self, value: f64, mark: Mark) {
         self.points += 1;
-        self.missing += usize::from(value.is_nan());
+        let missing = usize::from(value.is_nan());
+        self.missing += missing;
         match mark {
             Mark::Good => {}
-            Mark::Indeterminate => self.indeterminate += 1,
-            Mark::Bad => self.bad += 1,
+            Mark::Indeterminate => {
+                self.indeterminate += 1;
+                self.missing_indeterminate += missing;
+            }
+            Mark::Bad => {
+                self.bad += 1;
+                self.missing_bad += missing;
+            }
         }
     }
 
@@ -120,6 +162,8 @@ pub(crate) enum Key {
     Flag(Mark),
     /// A tick at the foot of a panel.
     Gap,
+    /// Such a tick where the value that is missing is flagged.
+    FlaggedGap(Mark),
     /// A hatched cell.
     Hatched,
     /// The point at an end of a scale.
@@ -156,18 +200,36 @@ impl Legend {
         Legend { rows }
     }
 
-    /// The entries that counts ask for.
-    pub fn of_counts(counts: &Counts, missing: Key) -> Vec<(Key, String)> {
-        [
+    /// The entries that counts ask for: of an image, whose cells are hatched where
+    /// there is no value, flagged or not.
+    pub fn of_cells(counts: &Counts) -> Vec<(Key, String)> {
+        Self::entries([
             (counts.bad, Key::Flag(Mark::Bad), "bad"),
             (counts.indeterminate, Key::Flag(Mark::Indeterminate), "indeterminate"),
-            (counts.missing, missing, "missing"),
+            (counts.missing, Key::Hatched, "missing"),
             (counts.beyond, Key::Beyond, "beyond the scale"),
-        ]
-        .into_iter()
-        .filter(|(n, ..)| *n > 0)
-        .map(|(n, key, what)| (key, format!("{what}: {n}")))
-        .collect()
+        ])
+    }
+
+    /// And of a time series, where shapes stand at values and ticks at the foot.
+    pub fn of_points(counts: &Counts) -> Vec<(Key, String)> {
+        let flagged = counts.missing_bad + counts.missing_indeterminate;
+        let worst = if counts.missing_bad > 0 { Mark::Bad } else { Mark::Indeterminate };
+        Self::entries([
+            (counts.bad - counts.missing_bad, Key::Flag(Mark::Bad), "bad"),
+            (
+                counts.indeterminate - counts.missing_indeterminate,
+                Key::Flag(Mark::Indeterminate),
+                "indeterminate",
+            ),
+            (flagged, Key::FlaggedGap(worst), "flagged, no value"),
+            (counts.missing - flagged, Key::Gap, "missing"),
+            (counts.beyond, Key::Beyond, "beyond the scale"),
+        ])
+    }
+
+    fn entries<const N: usize>(all: [(usize, Key, &str); N]) -> Vec<(Key, String)> {
+        all.into_iter().filter(|(n, ..)| *n > 0).map(|(n, key, what)| (key, format!("{what}: {n}"))).collect()
     }
 
     pub fn height(&self) -> f64 {
@@ -201,6 +263,11 @@ fn draw_key(scene: &mut Scene, key: Key, (x, y): (f64, f64)) {
         Key::Gap => {
             segment(&mut path, (x, y - 3.0), (x, y + 3.0));
             scene.stroke("key", path, colour::AXIS, 1.2);
+        }
+        Key::FlaggedGap(mark) => {
+            flagged_gap(&mut path, (x, y));
+            let ink = if mark == Mark::Bad { colour::BAD } else { colour::INDETERMINATE };
+            scene.stroke("key", path, ink, 1.7);
         }
         Key::Beyond => {
             pointed(&mut path, (x, y - 4.0), 8.0);

@@ -24,15 +24,18 @@ pub struct Series<'a> {
     pub values: &'a [f64],
     /// One per time, or none at all where nothing is flagged.
     pub marks: &'a [Mark],
+    /// Where values begin anew, such as 360 of a direction: no line joins two that
+    /// are farther apart than half of it, since the way between them is the other.
+    pub period: Option<f64>,
 }
 
 /// Variables over time, below each other over one axis of times in UTC.
 ///
 /// A line joins neighbours in time. It is interrupted where a value is missing
 /// or flagged bad, and where a step is longer than five typical (median) ones.
-/// A missing value is a tick at the foot of its panel; a flagged one has its
-/// shape, at the foot where it is missing, at the edge where it is beyond the
-/// scale. Per column of pixels a line keeps its first, least, greatest and last
+/// A missing value is a tick at the foot of its panel, with a bar across and in
+/// the colour of its flag where it is flagged; a flagged value has its shape. What
+/// is beyond the scale has a point at the edge, a flagged one its shape below it. Per column of pixels a line keeps its first, least, greatest and last
 /// value, so millions of points take the room of thousands and no spike is lost.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeSeries<'a> {
@@ -47,6 +50,8 @@ pub struct TimeSeries<'a> {
 const LEAST_PANEL: f64 = 40.0;
 /// At the foot of a panel, for what is missing.
 const FOOT: f64 = 13.0;
+/// The height of a point at the edge.
+const POINT: f64 = 8.0;
 /// Between panels.
 const BETWEEN: f64 = 12.0;
 
@@ -173,7 +178,7 @@ impl<'a> Panel<'a> {
 
     fn legend(&self) -> Vec<(Key, String)> {
         let mut entries = vec![(Key::Line, axis::named(self.series.name, self.series.unit))];
-        entries.extend(Legend::of_counts(&self.counts, Key::Gap));
+        entries.extend(Legend::of_points(&self.counts));
         entries
     }
 
@@ -211,14 +216,25 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// What is beyond the scale stands inside the edge, clear of the frame and of the foot.
+    /// What is beyond the scale stands inside the edge, clear of the point there and
+    /// of the foot.
     fn y(&self, value: f64, area: &Area, numbers: &Numbers) -> f64 {
-        let foot = if self.counts.missing > 0 { FOOT } else { 0.0 };
         match value {
-            v if v > numbers.scale.hi => area.top + 7.0,
-            v if v < numbers.scale.lo => area.bottom - 7.0 - foot,
+            v if v > numbers.scale.hi => area.top + POINT + 5.0,
+            v if v < numbers.scale.lo => self.ground(area) - POINT - 5.0,
             v => numbers.y(v, area),
         }
+    }
+
+    /// Where the foot begins.
+    fn ground(&self, area: &Area) -> f64 {
+        area.bottom - if self.counts.missing > 0 { FOOT } else { 0.0 }
+    }
+
+    /// Whether the line goes on from one value to the next.
+    fn joins(&self, before: Option<f64>, value: f64) -> bool {
+        let half = self.series.period.map_or(f64::INFINITY, |period| period / 2.0);
+        before.is_none_or(|before| (value - before).abs() <= half)
     }
 
     fn draw_values(&self, scene: &mut Scene, area: &Area, numbers: Option<&Numbers>, times: &Times) {
@@ -228,6 +244,7 @@ impl<'a> Panel<'a> {
         let mut line = Reduced::new(area.width());
         let (mut marks, mut gaps, mut beyond) = (Marks::new(3.0, 1.0), Vec::new(), Vec::new());
         let (mut before, mut last_gap, mut last_beyond) = (None, None, [None; 2]);
+        let mut value_before = None;
         for row in order.rows() {
             let (at, value, mark) = (series.times_us[row], series.values[row], series.mark(row));
             let x = times.x(at);
@@ -238,7 +255,7 @@ impl<'a> Panel<'a> {
             let Some(numbers) = numbers.filter(|_| !value.is_nan()) else {
                 line.interrupt();
                 let foot = area.bottom - FOOT / 2.0;
-                marks.put(mark, (x, foot));
+                marks.put_gap(mark, (x, foot));
                 if mark == Mark::Good && last_gap != Some(x.floor()) {
                     last_gap = Some(x.floor());
                     segment(&mut gaps, (x, foot - 3.0), (x, foot + 3.0));
@@ -250,12 +267,17 @@ impl<'a> Panel<'a> {
             if mark == Mark::Bad || value.is_infinite() {
                 line.interrupt();
             } else {
+                if !self.joins(value_before, value) {
+                    line.interrupt();
+                }
+                value_before = Some(value);
                 line.point(x, y);
             }
-            let last = &mut last_beyond[usize::from(value > 0.0)];
-            if value.is_infinite() && mark == Mark::Good && *last != Some(x.floor()) {
+            let is_high = value > numbers.scale.hi;
+            let last = &mut last_beyond[usize::from(is_high)];
+            if (is_high || value < numbers.scale.lo) && *last != Some(x.floor()) {
                 *last = Some(x.floor());
-                let (tip, height) = if value > 0.0 { (area.top, 8.0) } else { (area.bottom, -8.0) };
+                let (tip, height) = if is_high { (area.top, POINT) } else { (self.ground(area), -POINT) };
                 pointed(&mut beyond, (x, tip), height);
             }
         }
@@ -264,7 +286,7 @@ impl<'a> Panel<'a> {
         scene.stroke("line", path, colour::LINE, 1.3);
         let dots = dots.into_iter().flat_map(|(x, y)| [Step::Move(x, y), Step::Line(x, y)]).collect();
         scene.stroke("dots", dots, colour::LINE, 3.2);
-        scene.fill("beyond", beyond, colour::LINE);
+        scene.fill("beyond", beyond, colour::AXIS);
         marks.draw(scene);
     }
 }

@@ -133,7 +133,7 @@ fn minutes(n: usize) -> Vec<i64> {
 
 fn drawn(values: &[f64], marks: &[Mark]) -> (String, Vec<u8>) {
     let times = minutes(values.len());
-    let series = [Series { name: "pressure", unit: "hPa", times_us: &times, values, marks }];
+    let series = [Series { name: "pressure", unit: "hPa", times_us: &times, values, marks, period: None }];
     let plot = TimeSeries { title: "A & B <c1>", series: &series, size: SIZE };
     (plot.svg().unwrap(), plot.png().unwrap())
 }
@@ -176,9 +176,14 @@ fn missing_and_bad_values_interrupt_the_line_and_are_shown() {
     assert_eq!(moves(&path(&svg, "line")).len(), 3);
     assert_eq!(moves(&path(&svg, "dots")).len(), 7);
     assert_eq!(moves(&path(&svg, "gaps")).len(), 1);
-    // A cross is two strokes, a diamond one.
+    // A cross is two strokes, a diamond one; a flag without a value is neither.
     let (bad, indeterminate) = (moves(&path(&svg, "bad")), moves(&path(&svg, "indeterminate")));
-    assert_eq!((bad.len(), indeterminate.len()), (4, 1));
+    assert_eq!((bad.len(), indeterminate.len()), (2, 1));
+    assert_eq!(moves(&path(&svg, "bad-gap")).len(), 2);
+    assert_eq!(
+        texts(&svg, "legend")[1..],
+        ["bad: 1", "indeterminate: 1", "flagged, no value: 1", "missing: 1"]
+    );
 
     let pixels = Pixels::of(&png);
     assert_eq!((pixels.width, pixels.height), (640, 320));
@@ -200,7 +205,14 @@ fn a_flagged_value_among_a_million_is_seen_and_the_plot_stays_small() {
     marks[300_001] = Mark::Indeterminate;
     values[500_000] = f64::NAN;
     values[400_000] = 1.7;
-    let series = [Series { name: "wind", unit: "m/s", times_us: &times, values: &values, marks: &marks }];
+    let series = [Series {
+        name: "wind",
+        unit: "m/s",
+        times_us: &times,
+        values: &values,
+        marks: &marks,
+        period: None,
+    }];
     let plot = TimeSeries { title: "", series: &series, size: SIZE };
     let svg = plot.svg().unwrap();
     assert!(svg.len() < 100_000, "{} bytes", svg.len());
@@ -220,6 +232,42 @@ fn a_flagged_value_among_a_million_is_seen_and_the_plot_stays_small() {
     assert!(all.len() < 1_500_000, "{} bytes where all are flagged", all.len());
 }
 
+/// The legend's key of what is beyond the scale stands in the picture too.
+#[test]
+fn what_is_beyond_the_scale_has_its_point_at_the_edge() {
+    let mut values: Vec<f64> = (0..40).map(|i| 10.0 + f64::from(i % 5)).collect();
+    let mut marks = vec![Mark::Good; 40];
+    (values[10], marks[10]) = (-9999.0, Mark::Bad);
+    (values[20], marks[20]) = (9999.0, Mark::Bad);
+    values[30] = f64::INFINITY;
+    (values[35], marks[35]) = (f64::NAN, Mark::Good);
+    let (svg, _) = drawn(&values, &marks);
+    let points = moves(&path(&svg, "beyond"));
+    assert_eq!(points.len(), 3, "{points:?}");
+    assert_eq!(texts(&svg, "legend")[1..], ["bad: 2", "missing: 1", "beyond the scale: 3"]);
+    // A cross is two strokes.
+    let crosses = moves(&path(&svg, "bad"));
+    let (low, high) = (crosses[0], crosses[2]);
+    // The flag's shape stands beside the point, and clear of it.
+    assert!((points[0].0 - low.0).abs() < 5.0 && points[0].1 > low.1 + 8.0, "{points:?} {low:?}");
+    assert!((points[1].0 - high.0).abs() < 5.0 && points[1].1 + 8.0 < high.1 + 5.0, "{points:?} {high:?}");
+    // And above the foot, where what is missing has its tick.
+    assert!(moves(&path(&svg, "gaps")).iter().all(|gap| gap.1 > points[0].1));
+}
+
+#[test]
+fn a_direction_that_passes_north_is_no_line_across_the_plot() {
+    let values = [340.0, 350.0, 5.0, 15.0, 358.0, 350.0, 170.0, 349.0];
+    let times = minutes(values.len());
+    let lines = |period: Option<f64>| {
+        let series =
+            [Series { name: "d", unit: "degree", times_us: &times, values: &values, marks: &[], period }];
+        moves(&path(&TimeSeries { title: "", series: &series, size: SIZE }.svg().unwrap(), "line")).len()
+    };
+    // 350 to 5 and 15 to 358 pass north; 350 to 170 is half a turn, which may be either way.
+    assert_eq!((lines(None), lines(Some(360.0))), (1, 3));
+}
+
 #[test]
 fn times_out_of_order_make_the_plot_of_those_in_order() {
     let times = minutes(50);
@@ -229,7 +277,8 @@ fn times_out_of_order_make_the_plot_of_those_in_order() {
         let times: Vec<i64> = order.iter().map(|i| times[*i]).collect();
         let values: Vec<f64> = order.iter().map(|i| values[*i]).collect();
         let marks: Vec<Mark> = order.iter().map(|i| marks[*i]).collect();
-        let series = [Series { name: "x", unit: "", times_us: &times, values: &values, marks: &marks }];
+        let series =
+            [Series { name: "x", unit: "", times_us: &times, values: &values, marks: &marks, period: None }];
         TimeSeries { title: "", series: &series, size: SIZE }.svg().unwrap()
     };
     let forwards: Vec<usize> = (0..50).collect();
@@ -242,7 +291,8 @@ fn a_long_step_in_time_is_a_gap() {
     let mut times = minutes(20);
     times[10..].iter_mut().for_each(|t| *t += 30 * MINUTE);
     let values = [1.0; 20];
-    let series = [Series { name: "x", unit: "", times_us: &times, values: &values, marks: &[] }];
+    let series =
+        [Series { name: "x", unit: "", times_us: &times, values: &values, marks: &[], period: None }];
     let svg = TimeSeries { title: "", series: &series, size: SIZE }.svg().unwrap();
     assert_eq!(moves(&path(&svg, "line")).len(), 2);
 }
@@ -335,7 +385,7 @@ fn many_cells_stay_small_and_an_outage_stays_empty() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_a_reason() {
     let times = minutes(3);
-    let series = [Series { name: "x", unit: "", times_us: &times, values: &[1.0], marks: &[] }];
+    let series = [Series { name: "x", unit: "", times_us: &times, values: &[1.0], marks: &[], period: None }];
     let error = TimeSeries::new("", &series).svg().unwrap_err();
     assert_eq!(error.to_string(), "values of \"x\": 1 are given where 3 belong: give one for each point",);
     let series = [Series { values: &[1.0; 3], marks: &[Mark::Bad], ..series[0] }; 3];
@@ -418,7 +468,7 @@ proptest! {
         width in 240u32..600,
         height in 240u32..400,
     ) {
-        let one = Series { name: &name, unit: &unit, times_us: &times, values: &values, marks: &marks };
+        let one = Series { name: &name, unit: &unit, times_us: &times, values: &values, marks: &marks, period: None };
         let two = Series { name: "depth", unit: "m", marks: &[], ..one };
         for series in [&[one][..], &[one, two], &[]] {
             let plot = TimeSeries { title: &title, series, size: Size { width, height } };
@@ -461,7 +511,7 @@ proptest! {
         let shapes = |kept: &dyn Fn(usize) -> bool, class: &str| {
             let marks: Vec<Mark> =
                 marks.iter().enumerate().map(|(i, m)| if kept(i) { *m } else { Mark::Good }).collect();
-            let series = [Series { name: "x", unit: "", times_us: &times, values: &values, marks: &marks }];
+            let series = [Series { name: "x", unit: "", times_us: &times, values: &values, marks: &marks, period: None }];
             moves(&path(&TimeSeries { title: "", series: &series, size: SIZE }.svg().unwrap(), class))
         };
         for (mark, class) in [(Mark::Bad, "bad"), (Mark::Indeterminate, "indeterminate")] {
@@ -500,7 +550,8 @@ fn a_day_of_waves_is_drawn() {
             (time, cells[column].parse().unwrap_or(f64::NAN))
         })
         .unzip();
-    let series = [Series { name: "Hsig", unit: "m", times_us: &times, values: &values, marks: &[] }];
+    let series =
+        [Series { name: "Hsig", unit: "m", times_us: &times, values: &values, marks: &[], period: None }];
     let plot = TimeSeries::new("waves", &series);
     let svg = plot.svg().unwrap();
     assert_eq!(moves(&path(&svg, "dots")).len(), values.iter().filter(|v| v.is_finite()).count());

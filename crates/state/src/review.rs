@@ -174,10 +174,11 @@ impl Reviewed {
     fn column_rows(&self) -> Vec<Vec<Value>> {
         let mut rows = Vec::new();
         for (part, counts) in self.parts() {
-            let table = self.dataset.iter().zip(&part.table).map(|(d, t)| format!("{d}.{t}")).next();
-            // Where no dataset takes it, there is no table, and yet there are figures.
-            let of_table = table.as_ref().or(part.table.as_ref()).and_then(|t| self.column_stats.get(t));
             for (parameter, (n_rows, n_values)) in part.parameters.iter().zip(&counts.parameters) {
+                let name = parameter.table.as_ref().or(part.table.as_ref());
+                let table = self.dataset.iter().zip(name).map(|(d, t)| format!("{d}.{t}")).next();
+                // Where no dataset takes it, there is no table, and yet there are figures.
+                let of_table = table.as_ref().or(name).and_then(|t| self.column_stats.get(t));
                 let of_column = parameter.column.as_ref().and_then(|c| of_table?.get(c));
                 let figure = |name: &str| of_column.and_then(|c| c.get(name)).cloned().unwrap_or_default();
                 rows.push(vec![
@@ -191,7 +192,7 @@ impl Reviewed {
                     parameter.is_flag.into(),
                     (*n_rows).into(),
                     (*n_values).into(),
-                    table.clone().into(),
+                    table.into(),
                     parameter.column.clone().into(),
                     as_text(figure("min")),
                     as_text(figure("max")),

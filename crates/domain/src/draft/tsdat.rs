@@ -18,6 +18,7 @@ mod repository;
 mod storage;
 mod streams;
 mod value;
+mod vap;
 mod write;
 
 use std::collections::HashMap;

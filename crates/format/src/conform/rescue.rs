@@ -75,6 +75,28 @@ pub fn rescued_with(rescued: Option<&str>, column: &str, value: &str) -> String 
     object.into_json()
 }
 
+/// What several rows' `_rescued` hold, for the one row that is made of them: values
+/// of one column as a list, in the order of the rows, where there are several.
+pub fn rescued_together(rows: &[&str]) -> Option<String> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for row in rows {
+        let values: BTreeMap<String, Box<RawValue>> = serde_json::from_str(row).unwrap_or_default();
+        for (name, value) in values {
+            let value = value.get().to_string();
+            match all.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, values)) => values.push(value),
+                None => all.push((name, vec![value])),
+            }
+        }
+    }
+    let joined = |values: Vec<String>| match <[String; 1]>::try_from(values) {
+        Ok([only]) => only,
+        Err(several) => format!("[{}]", several.join(",")),
+    };
+    let object = Object(all.into_iter().map(|(name, values)| (name, joined(values))).collect());
+    (!object.0.is_empty()).then(|| object.into_json())
+}
+
 fn value_or_text(json: &str) -> String {
     let is_value = match value::token(json) {
         // A lone surrogate's escape has no text: such a value would make the

@@ -13,7 +13,7 @@ use lakegate_format::netcdf::write::{Attribute, Declared, Dimension, Origin, Sto
 
 use super::Recipe;
 use super::attributes::{Attributes, value_of};
-use crate::layout;
+use crate::{grid, layout};
 
 /// zlib's level: of instruments' values higher ones make less than a hundredth less.
 const COMPRESSION: u8 = 1;
@@ -79,6 +79,7 @@ pub fn declare(
         }
         variables.push(constant(name, declared, value, &mut dimensions)?);
     }
+    name_coordinates(recipe, &mut variables);
     Ok(Declared {
         attributes: about
             .attributes
@@ -91,6 +92,64 @@ pub fn declare(
         variables,
         compression: COMPRESSION,
     })
+}
+
+/// Names in each variable of values the variables beside it that say where they
+/// belong and are not called as a dimension, such as one latitude for all rows
+/// (CF 1.8, section 5). One that has such an attribute already keeps it.
+fn name_coordinates(recipe: &Recipe<'_>, variables: &mut [Variable]) {
+    let of_table = |name: &str| recipe.table.coordinates.iter().any(|c| c == name);
+    let is_flags = |v: &Variable, all: &[Variable]| all.iter().any(|other| qc_name(&other.name) == v.name);
+    let is_place = |v: &&Variable| of_table(&v.name) || is_position(v);
+    let places: Vec<(String, Vec<String>)> =
+        variables.iter().filter(is_place).map(|v| (v.name.clone(), v.dimensions.clone())).collect();
+    let values: Vec<bool> = variables
+        .iter()
+        .map(|v| !v.dimensions.is_empty() && !is_place(&v) && !is_axis(v) && !is_flags(v, variables))
+        .collect();
+    for (variable, _) in variables.iter_mut().zip(values).filter(|(_, is_value)| *is_value) {
+        let has_own = variable.attributes.iter().any(|a| a.name == "coordinates");
+        let names: Vec<&str> = places
+            .iter()
+            .filter(|(name, its)| its.as_slice() != [name.as_str()])
+            .filter(|(_, its)| its.iter().all(|d| variable.dimensions.contains(d)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !has_own && !names.is_empty() {
+            variable.attributes.push(Attribute::new("coordinates", Value::Text(names.join(" "))));
+        }
+    }
+}
+
+/// Whether a variable is called as its only dimension.
+fn is_axis(variable: &Variable) -> bool {
+    variable.dimensions == [variable.name.as_str()]
+}
+
+/// Whether a variable says by its attributes that it is a latitude, a longitude
+/// (CF 1.8, sections 4.1 and 4.2) or another axis.
+fn is_position(variable: &Variable) -> bool {
+    let text = |name: &str| match &variable.attributes.iter().find(|a| a.name == name)?.value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
+    };
+    const UNITS: [&str; 12] = [
+        "degrees_north",
+        "degree_north",
+        "degree_N",
+        "degrees_N",
+        "degreeN",
+        "degreesN",
+        "degrees_east",
+        "degree_east",
+        "degree_E",
+        "degrees_E",
+        "degreeE",
+        "degreesE",
+    ];
+    text("units").is_some_and(|unit| UNITS.contains(&unit))
+        || text("standard_name").is_some_and(|name| matches!(name, "latitude" | "longitude"))
+        || text("axis").is_some_and(|axis| matches!(axis, "X" | "Y" | "Z" | "T"))
 }
 
 /// Name of the input column that a column is made from.
@@ -339,6 +398,14 @@ fn fill(name: &str, fill: f64, storage: Storage) -> Result<Value, String> {
         .ok_or_else(|| format!("the `fill` of `{name}`, {fill}, is no value of its type, {storage:?}"))
 }
 
+/// What people call a variable.
+fn called(source: &Source<'_>) -> String {
+    let about = source.declared.and_then(|c| c.attributes.get("long_name")).map(ToString::to_string);
+    let about =
+        about.or_else(|| source.declared?.description.clone()).or_else(|| source.stated.description());
+    about.unwrap_or_else(|| source.name.to_string())
+}
+
 fn attributes(
     recipe: &Recipe<'_>,
     source: &Source<'_>,
@@ -370,11 +437,13 @@ fn attributes(
     if let Some(flagged) = all.iter().find(|other| qc_name(other.name) == source.name)
         && let Some(flags) = recipe.table.flags_of(flagged.name)
     {
-        let about = flagged.declared.and_then(|c| c.attributes.get("long_name")).map(ToString::to_string);
-        let about =
-            about.or_else(|| flagged.declared?.description.clone()).or_else(|| flagged.stated.description());
         let as_texts = recipe.export.flag_meanings == FlagMeanings::Texts;
-        out.put_flags(&flags, about.as_deref().unwrap_or(flagged.name), as_texts, storage);
+        out.put_flags(&flags, &called(flagged), as_texts, storage);
+    }
+    if let (None, Some((of, what))) = (source.declared, grid::companion_of(source.name))
+        && let Some(of) = all.iter().find(|s| s.name == of && grid::is_averaged(recipe.table, s.field))
+    {
+        out.put("long_name", format!("{what} {}", called(of)).as_str());
     }
     let of: Vec<&str> =
         about.corrections.iter().filter(|(c, _)| c == source.name).map(|(_, how)| how.as_str()).collect();

@@ -161,7 +161,7 @@ fn try_file(
     let mut partly = false;
     for chunk in open(Source::File(seen.os_path.clone()), name, &dataset.read, looker.scratch)? {
         let chunk = chunk?;
-        for part in parse(dataset, groups, chunk, &values)? {
+        for part in parse(dataset, groups, chunk, &values)?.parts {
             bytes += part.rows.size_bytes();
             match gather.takes(&part.table) {
                 true => gather.push(part),

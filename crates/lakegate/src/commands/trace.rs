@@ -126,7 +126,7 @@ fn one_row(shell: &Shell, ctx: &Context, table: &TableName, id: FileId, row: u64
     for chunk in open(source, name, &dataset.read, &ctx.spill).map_err(Failure::from)? {
         let chunk = chunk.map_err(Failure::from)?;
         let member = chunk.stream.member.clone();
-        let parts = parse(&dataset, &f.groups, chunk, &values)?;
+        let parts = parse(&dataset, &f.groups, chunk, &values)?.parts;
         let Some(parsed) = parts.into_iter().find(|p| p.table == base.table) else { continue };
         if seen == 0 && !is_row_wise(ctx, &dataset, &parsed)? {
             return Err(Stop::Usage(format!(

@@ -56,7 +56,9 @@ pub(super) fn draw(
                 if as_png { image.png().map_err(failed)? } else { image.svg().map_err(failed)?.into_bytes() }
             }
             _ => {
-                let series = [Series { name, unit, times_us: &times, values: &values, marks: &marks }];
+                let period = is_direction(variable).then_some(360.0);
+                let series =
+                    [Series { name, unit, times_us: &times, values: &values, marks: &marks, period }];
                 let plot = TimeSeries::new(title, &series);
                 if as_png { plot.png().map_err(failed)? } else { plot.svg().map_err(failed)?.into_bytes() }
             }
@@ -79,6 +81,15 @@ fn is_drawn(table: &Table, declared: &Declared, variable: &Variable) -> bool {
         && !is_flags
         && !is_time
         && !table.coordinates.contains(&variable.name)
+}
+
+/// Whether values are degrees of a turn, so that 359 and 1 are neighbours.
+fn is_direction(variable: &Variable) -> bool {
+    let says = |name: &str| name == "direction" || name.ends_with("_direction");
+    let is_turn = text(variable, "units").is_some_and(|unit| {
+        matches!(unit, "degree" | "degrees" | "deg" | "degree_true" | "degrees_true" | "arc_degree" | "°")
+    });
+    is_turn && (says(&variable.name.to_lowercase()) || text(variable, "standard_name").is_some_and(says))
 }
 
 fn text<'a>(variable: &'a Variable, name: &str) -> Option<&'a str> {

@@ -60,8 +60,7 @@ pub fn parsed(table: &str, plan: &Plan, rows: RecordBatch) -> Parsed {
     let stream =
         Stream { name: None, member: None, units, format: OF_TABLE, kind: OF_TABLE, faults: Vec::new() };
     // The reader's rows were counted where they came first.
-    let n_own = rows.num_columns();
-    Parsed { table: table.into(), stream: Arc::new(stream), rows: Rows::Typed(rows), n_read: 0, n_own }
+    Parsed { table: table.into(), stream: Arc::new(stream), rows: Rows::Typed(rows), n_read: 0 }
 }
 
 /// What is looked at of a table to know the columns of one that is made of it.

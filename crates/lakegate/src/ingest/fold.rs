@@ -19,7 +19,7 @@ use lakegate_lake::layout;
 use lakegate_lake::transform::{Held, Limits as TransformLimits, Output, Transform};
 use tokio::runtime::Handle;
 
-use super::contents::{Gathered, Made};
+use super::contents::{Inventory, Tally};
 use super::derived;
 use super::gather;
 use super::hook::Call;
@@ -89,7 +89,7 @@ pub struct FileFold<'a> {
     /// Rows that tables got of which others are made, by table.
     origins: BTreeMap<String, Vec<RecordBatch>>,
     tables: BTreeMap<String, TableFold>,
-    contents: Gathered,
+    contents: Inventory,
 }
 
 struct TableFold {
@@ -128,7 +128,7 @@ impl<'a> FileFold<'a> {
             hooks: None,
             origins: BTreeMap::new(),
             tables: BTreeMap::new(),
-            contents: Gathered::default(),
+            contents: Inventory::default(),
         }
     }
 
@@ -141,6 +141,16 @@ impl<'a> FileFold<'a> {
     /// Hooks over another table's rows run in this folder, the lake's.
     pub fn with_hooks(self, root: &'a Path, groups: &'a [(String, String)]) -> Self {
         Self { hooks: Some((root, groups)), ..self }
+    }
+
+    /// What was gathered of the file's contents where its rows were all read before.
+    pub fn with_contents(self, contents: Inventory) -> Self {
+        Self { contents, ..self }
+    }
+
+    /// Notes what rows of the file hold, in the file's order.
+    pub fn note(&mut self, tally: &Tally) {
+        self.contents.add(tally);
     }
 
     /// Sees the tables as they have grown.
@@ -190,20 +200,10 @@ impl<'a> FileFold<'a> {
                 Some(c) => c,
                 None => conform_rows(&table.plan, &parsed, first_row)?,
             };
-            // What another table gave was seen where it came first.
-            if table.config.origin.is_none() {
-                let made = Made { batch: &conformed.batch, rescued: conformed.rescued.as_deref() };
-                self.contents.add(&parsed, &table.plan, &table.config.columns, true, &made);
-            }
             let rows = Int64Array::from_iter_values(first_row as i64..(first_row as i64 + n_rows as i64));
             return put(self.conformed(&parsed.table, &table, conformed, rows, flags, parsed.rows)?);
         };
-        let (plan, input) =
-            transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
-        if table.config.origin.is_none() {
-            let made = Made { batch: &input, rescued: None };
-            self.contents.add(&parsed, &plan, &self.dataset.input, false, &made);
-        }
+        let input = transform_input(self.dataset, &parsed, &self.facts, first_row, &table.plan.nulls)?;
         let seen: SchemaRef = without_row(input.schema_ref());
         let transform = match fold.transforms.get(&seen) {
             Some(t) => t.clone(),
@@ -491,7 +491,8 @@ impl<'a> FileFold<'a> {
     /// # Errors
     /// LG501 and LG502 where an expectation rejects the file.
     pub fn finish(self) -> Result<FileOut, Failure> {
-        let mut out = FileOut { contents: self.contents.finish(), ..FileOut::default() };
+        let mut out =
+            FileOut { contents: self.contents.finish(self.dataset, &self.view), ..FileOut::default() };
         for (name, fold) in self.tables {
             let TableFold { check, out: mut table, .. } = fold;
             let (findings, rejected) = check.finish();
@@ -580,7 +581,7 @@ fn input_plan(dataset: &Dataset, rows: &Rows, nulls: &[String]) -> Result<Plan, 
     }
     let plan =
         Plan { targets, evolve: Evolve::Rescue, timezone: dataset.timezone.clone(), nulls: nulls.to_vec() };
-    conform::check_names(&plan)?;
+    conform::check_names(&plan, "input")?;
     Ok(plan)
 }
 
@@ -620,7 +621,7 @@ pub fn transform_input(
     facts: &FileFacts,
     first_row: u64,
     nulls: &[String],
-) -> Result<(Plan, RecordBatch), Failure> {
+) -> Result<RecordBatch, Failure> {
     let plan = input_plan(dataset, &parsed.rows, nulls)?;
     let Conformed { batch, rescued } = conform_rows(&plan, parsed, first_row)?;
     if let Some(row) = rescued.and_then(|r| r.iter().position(Option::is_some)) {
@@ -643,7 +644,7 @@ pub fn transform_input(
         batch = with_column(&batch, field.name(), value)?;
     }
     let rows = Int64Array::from_iter_values(first_row as i64..first_row as i64 + n as i64);
-    Ok((plan, with_column(&batch, layout::ROW, Arc::new(rows))?))
+    with_column(&batch, layout::ROW, Arc::new(rows))
 }
 
 fn merge_schemas(schemas: impl IntoIterator<Item = Schema>) -> Result<SchemaRef, Failure> {

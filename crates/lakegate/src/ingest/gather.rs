@@ -75,7 +75,7 @@ fn config<'d>(dataset: &'d Dataset, table: &str) -> Option<&'d Table> {
 }
 
 /// Spellings of a missing value in a stream: those of its reader.
-fn nulls_of_stream(dataset: &Dataset, stream: Option<&str>) -> Vec<String> {
+pub fn nulls_of_stream(dataset: &Dataset, stream: Option<&str>) -> Vec<String> {
     match dataset.read.format_of(stream) {
         Some(Format::Csv(Csv { nulls, .. })) => nulls.clone(),
         _ => Vec::new(),
@@ -170,7 +170,10 @@ fn merged(
         keys.iter_mut().for_each(Vec::clear);
     }
     let joined = merge::join(&keys, merge.how, merge.tolerance.as_micros() as u64);
-    let columns = named(dataset, config, &sides, &key)?;
+    let streams: Vec<(String, Vec<String>)> =
+        sides.iter().map(|s| (s.name.clone(), s.columns.clone())).collect();
+    let side_keys: Vec<String> = sides.iter().map(|s| s.key.clone()).collect();
+    let columns = named(dataset, config, &streams, &side_keys, &key)?;
     let rows = joined_rows(&columns, &sides, &joined).map_err(|f| of_table(table, f))?;
     let units = columns
         .iter()
@@ -183,9 +186,8 @@ fn merged(
         .collect();
     let name = merge.streams.first().cloned();
     let stream = Stream { name, member: None, units, format, kind: format, faults: Vec::new() };
-    let n_own = rows.names().count();
     let rows = with_constants(rows, constants)?;
-    Ok(Some(Parsed { table: table.into(), stream: Arc::new(stream), rows, n_read, n_own }))
+    Ok(Some(Parsed { table: table.into(), stream: Arc::new(stream), rows, n_read }))
 }
 
 /// The column by which rows are merged.
@@ -279,13 +281,39 @@ fn side(dataset: &Dataset, table: &str, name: &str, parts: &[&Parsed], key: &Key
     Ok(Side { name: name.into(), rows, columns, units, key, nulls })
 }
 
-fn named(dataset: &Dataset, config: &Table, sides: &[Side], key: &Key) -> Result<Vec<MergedColumn>, Failure> {
-    let streams: Vec<(String, Vec<String>)> =
-        sides.iter().map(|s| (s.name.clone(), s.columns.clone())).collect();
-    let keys: Vec<String> = sides.iter().map(|s| s.key.clone()).collect();
+/// Names the columns of merged streams, each of which is given with its columns
+/// and what it calls the key.
+fn named(
+    dataset: &Dataset,
+    config: &Table,
+    streams: &[(String, Vec<String>)],
+    keys: &[String],
+    key: &Key,
+) -> Result<Vec<MergedColumn>, Failure> {
     // What follows sees either the table's inputs or those of `input:`.
     let declared = dataset.input.iter().chain(&config.columns).collect();
-    Ok(merge::names(&Naming { streams: &streams, keys: &keys, key: key.name(), declared })?)
+    Ok(merge::names(&Naming { streams, keys, key: key.name(), declared })?)
+}
+
+/// What each column of a table's streams is called when they are merged; `None`
+/// where they cannot be.
+pub fn merged_names(
+    dataset: &Dataset,
+    config: &Table,
+    merge: &Merge,
+    streams: &[(String, Vec<String>)],
+) -> Option<Vec<Vec<String>>> {
+    let key = Key::of(dataset, config, merge);
+    let keys = streams.iter().map(|(_, columns)| key.source(columns)).collect::<Option<Vec<_>>>()?;
+    let merged = named(dataset, config, streams, &keys, &key).ok()?;
+    let name = |at: usize, column: &String| {
+        let is_it = |c: &&MergedColumn| c.stream == Some(at) && c.source == *column;
+        merged.iter().find(is_it).map_or(key.name(), |c| &c.name).to_string()
+    };
+    let of = |(at, (_, columns)): (usize, &(String, Vec<String>))| {
+        columns.iter().map(|column| name(at, column)).collect()
+    };
+    Some(streams.iter().enumerate().map(of).collect())
 }
 
 /// The merged rows: text where all streams are text of one notation.
@@ -353,11 +381,10 @@ pub fn hooked(
     Ok(rows
         .into_iter()
         .map(|batch| {
-            let n_own = batch.num_columns();
             let rows = Rows::Typed(batch);
             // All that was read is accounted for once.
             let n_read = std::mem::take(&mut n_left);
-            Parsed { table: call.table.into(), stream: stream.clone(), rows, n_read, n_own }
+            Parsed { table: call.table.into(), stream: stream.clone(), rows, n_read }
         })
         .collect())
 }

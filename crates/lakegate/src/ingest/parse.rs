@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use lakegate_domain::ids::NAME_BYTES;
 use lakegate_domain::model::{Dataset, Scalar, Table};
 use lakegate_domain::{Code, Failure};
 use lakegate_format::open::{Chunk, Payload, Stream};
 use lakegate_format::text::{Cell, Notation, TextBatch};
+
+use super::contents::Tally;
 
 /// Rows as a reader gives them.
 #[derive(Clone, Debug)]
@@ -33,24 +35,6 @@ impl Rows {
         }
     }
 
-    /// How many values a column has; `nulls` are spellings of a missing one.
-    pub fn n_values(&self, column: usize, nulls: &[String]) -> u64 {
-        let n = match self {
-            Rows::Typed(batch) => batch.num_rows() - batch.column(column).null_count(),
-            Rows::Text(batch) => {
-                let is_value = |cell: &Cell| match (batch.get(*cell), batch.notation) {
-                    (None, _) => false,
-                    (Some(text), Notation::Plain) => {
-                        (cell.is_quoted() || !text.is_empty()) && !nulls.iter().any(|n| n == text)
-                    }
-                    (Some(text), Notation::Json) => text != "null",
-                };
-                batch.columns[column].iter().filter(|cell| is_value(cell)).count()
-            }
-        };
-        n as u64
-    }
-
     /// The columns' names as the file has them.
     pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
@@ -68,9 +52,14 @@ pub struct Parsed {
     pub rows: Rows,
     /// Rows of the reader that these are made of.
     pub n_read: u64,
-    /// The first of its columns, so many, are the file's own; the others are from
-    /// its name.
-    pub n_own: usize,
+}
+
+/// A chunk's rows for each table that they go to, and what they hold whatever the
+/// tables make of them.
+#[derive(Debug)]
+pub struct Chunked {
+    pub parts: Vec<Parsed>,
+    pub tally: Tally,
 }
 
 /// What every row of a file is given from its name: the route's groups and its
@@ -152,27 +141,27 @@ pub fn parse(
     groups: &[(String, String)],
     chunk: Chunk,
     constants: &[(String, String)],
-) -> Result<Vec<Parsed>, Failure> {
+) -> Result<Chunked, Failure> {
     let tables = tables_of(dataset, groups, &chunk.stream)?;
     let rows = match chunk.payload {
         Payload::Text(text) => Rows::Text(text.parse().map_err(Failure::from)?),
         Payload::Typed(batch) => Rows::Typed(batch),
     };
+    let tally = Tally::of(dataset, &tables, &chunk.stream, &rows)?;
     let mut parts = Vec::with_capacity(tables.len());
     let last = tables.len().saturating_sub(1);
     let mut left = Some(rows);
     for (at, table) in tables.into_iter().enumerate() {
         let rows = if at == last { left.take() } else { left.clone() };
         let Some(mut rows) = rows else { break };
-        let n_own = rows.names().count();
         // Streams that are merged get them together.
         if dataset.tables.get(&table).is_none_or(|t| t.merge.is_none()) {
             rows = with_constants(rows, constants)?;
         }
         let n_read = rows.n_rows() as u64;
-        parts.push(Parsed { table, stream: chunk.stream.clone(), rows, n_read, n_own });
+        parts.push(Parsed { table, stream: chunk.stream.clone(), rows, n_read });
     }
-    Ok(parts)
+    Ok(Chunked { parts, tally })
 }
 
 /// Adds the file's constants to rows.

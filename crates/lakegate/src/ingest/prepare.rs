@@ -20,12 +20,13 @@ use lakegate_land::{Method, RawBytes, RawPlace, RawStore};
 use lakegate_state::{Job, RawRef};
 use tokio::runtime::Handle;
 
+use super::contents::{Inventory, Tally};
 use super::dedupe::LeftOut;
 use super::fold::{FileFacts, FileFold, Halt, Put, Ready, conform_rows, size_bytes};
 use super::gather::Gather;
 use super::hook::Call;
 use super::outcome::FileOut;
-use super::parse::{self, Parsed};
+use super::parse::{self, Chunked, Parsed};
 use super::sinks::Sinks;
 use super::tables::{Tables, View};
 
@@ -235,7 +236,14 @@ pub fn prepare(
     whole(env, tables, jobs, parsed, skip)
 }
 
-type ParsedFile = Result<Vec<Parsed>, Halt>;
+/// A small file, read.
+#[derive(Default)]
+struct ReadFile {
+    parts: Vec<Parsed>,
+    contents: Inventory,
+}
+
+type ParsedFile = Result<ReadFile, Halt>;
 
 fn whole(
     env: &Env<'_>,
@@ -246,12 +254,12 @@ fn whole(
 ) -> Result<Prepared, Failure> {
     let all = jobs.clone();
     let mut prepared = Prepared::default();
-    let mut good: Vec<(Job, Vec<Parsed>)> = Vec::with_capacity(jobs.len());
+    let mut good: Vec<(Job, ReadFile)> = Vec::with_capacity(jobs.len());
     for (job, parsed) in jobs.into_iter().zip(parsed) {
         match parsed {
             Ok(p) => {
                 // Before its header says what a new table's columns are.
-                if env.dataset.empty == Empty::Park && p.iter().all(|p| p.n_read == 0) {
+                if env.dataset.empty == Empty::Park && p.parts.iter().all(|p| p.n_read == 0) {
                     prepared.failed.push((job, empty(NO_ROWS)));
                 } else {
                     good.push((job, p));
@@ -266,29 +274,29 @@ fn whole(
     }
     // Most files tell nothing new; the few that do are looked at in order.
     let known = tables.view();
-    let news = each(env.threads, &good, |(_, parsed)| parsed.iter().any(|p| known.is_news(env.dataset, p)));
+    let news = each(env.threads, &good, |(_, read)| read.parts.iter().any(|p| known.is_news(env.dataset, p)));
     let saved = tables.save();
-    let mut seen: Vec<(Job, Vec<Parsed>, bool)> = Vec::with_capacity(good.len());
+    let mut seen: Vec<(Job, ReadFile, bool)> = Vec::with_capacity(good.len());
     let samples: Vec<Vec<Parsed>> = match news.contains(&true) {
-        true => good.iter().take(SAMPLE_FILES).map(|(_, p)| p.clone()).collect(),
+        true => good.iter().take(SAMPLE_FILES).map(|(_, p)| p.parts.clone()).collect(),
         false => Vec::new(),
     };
     let samples: Vec<&[Parsed]> = samples.iter().map(Vec::as_slice).collect();
-    for ((job, parsed), news) in good.into_iter().zip(news) {
-        match if news { env.runtime.block_on(tables.see(&parsed, &samples)) } else { Ok(()) } {
-            Ok(()) => seen.push((job, parsed, news)),
+    for ((job, read), news) in good.into_iter().zip(news) {
+        match if news { env.runtime.block_on(tables.see(&read.parts, &samples)) } else { Ok(()) } {
+            Ok(()) => seen.push((job, read, news)),
             Err(f) => prepared.failed.push((job, f)),
         }
     }
     let view = tables.view();
-    let work: Vec<Mutex<Option<Vec<Parsed>>>> =
+    let work: Vec<Mutex<Option<ReadFile>>> =
         seen.iter_mut().map(|(_, p, _)| Mutex::new(Some(std::mem::take(p)))).collect();
     let indices: Vec<usize> = (0..seen.len()).collect();
     let n_at_once = env.threads.min(seen.len());
     let made = AtomicUsize::new(0);
     let outs = each(env.threads, &indices, |&i| {
-        let parsed = work[i].lock().expect("taken once").take().unwrap_or_default();
-        caught(|| fold_whole(env, env.fold(&seen[i].0, view.clone(), n_at_once), parsed, &made))
+        let read = work[i].lock().expect("taken once").take().unwrap_or_default();
+        caught(|| fold_whole(env, env.fold(&seen[i].0, view.clone(), n_at_once), read, &made))
     });
     if outs.iter().any(|out| matches!(out, Err(Halt::Stopped))) {
         tables.restore(saved);
@@ -387,30 +395,33 @@ fn parse_whole(env: &Env<'_>, job: &Job, held: &AtomicUsize) -> ParsedFile {
         true => Err(Halt::TooLarge),
         false => Ok(()),
     };
-    let mut parsed = Vec::new();
+    let mut read = ReadFile::default();
     let mut gather = Gather::new(env.dataset);
     for chunk in env.open(job)? {
         let chunk = chunk.map_err(Failure::from)?;
-        for part in parse::parse(env.dataset, &job.groups, chunk, &constants)? {
+        let Chunked { parts, tally } = parse::parse(env.dataset, &job.groups, chunk, &constants)?;
+        read.contents.add(&tally);
+        for part in parts {
             room(part.rows.size_bytes())?;
             match gather.takes(&part.table) {
                 true => gather.push(part),
-                false => parsed.push(part),
+                false => read.parts.push(part),
             }
         }
     }
-    parsed.extend(gather.finish(&constants, &env.call(job), &mut room)?);
-    Ok(parsed)
+    read.parts.extend(gather.finish(&constants, &env.call(job), &mut room)?);
+    Ok(read)
 }
 
 /// Folds a file in memory. `made` counts what has become of this batch's rows.
 fn fold_whole(
     env: &Env<'_>,
-    mut fold: FileFold<'_>,
-    parsed: Vec<Parsed>,
+    fold: FileFold<'_>,
+    read: ReadFile,
     made: &AtomicUsize,
 ) -> Result<FileOut, Halt> {
     let started = std::time::Instant::now();
+    let mut fold = fold.with_contents(read.contents);
     let mut ready: Vec<Ready> = Vec::new();
     let put: &mut Put<'_> = &mut |r| {
         let size: usize = r.rows.iter().chain(&r.quarantined).map(size_bytes).sum();
@@ -420,7 +431,7 @@ fn fold_whole(
             false => Ok(()),
         }
     };
-    for p in parsed {
+    for p in read.parts {
         fold.add(p, None, put)?;
     }
     fold.rest(put)?;
@@ -434,7 +445,13 @@ fn fold_whole(
     Ok(out)
 }
 
-/// What a worker makes of a chunk, for each table that it goes to.
+/// What a worker makes of a chunk.
+struct WorkedChunk {
+    parts: Vec<Worked>,
+    tally: Tally,
+}
+
+/// And of its rows for one table.
 struct Worked {
     parsed: Parsed,
     conformed: Option<Conformed>,
@@ -505,14 +522,17 @@ fn stream_rows(
     let mut gathered = Gathered::new(env);
     // The first chunk says what the columns are.
     let mut first: Vec<Parsed> = Vec::new();
+    let mut contents = Inventory::default();
     if let Some(chunk) = reader.next() {
         let chunk = chunk.map_err(Failure::from)?;
-        for part in parse::parse(env.dataset, &job.groups, chunk, &constants)? {
+        let Chunked { parts, tally } = parse::parse(env.dataset, &job.groups, chunk, &constants)?;
+        contents.add(&tally);
+        for part in parts {
             first.extend(gathered.take(part)?);
         }
         env.runtime.block_on(tables.see(&first, &[]))?;
     }
-    let mut fold = env.fold(job, tables.view(), 1);
+    let mut fold = env.fold(job, tables.view(), 1).with_contents(contents);
     let mut left_out = LeftOut::default();
     tables.dedupers().begin();
     let mut grown_since = false;
@@ -520,7 +540,7 @@ fn stream_rows(
     let n_widened = tables.n_widened();
 
     let (chunk_in, chunk_out) = sync_channel::<(usize, Chunk)>(env.threads * 2);
-    let (work_in, work_out) = sync_channel::<(usize, Result<Vec<Worked>, Failure>)>(env.threads * 2);
+    let (work_in, work_out) = sync_channel::<(usize, Result<WorkedChunk, Failure>)>(env.threads * 2);
     // Owned by the workers alone: when they have ended, the reader sees it.
     let chunk_out = Arc::new(Mutex::new(chunk_out));
     let worker_view = tables.view();
@@ -568,13 +588,15 @@ fn stream_rows(
         for parsed in first.drain(..) {
             fold.add(parsed, None, &mut |ready| put(tables, ready, sinks))?;
         }
-        let mut waiting: BTreeMap<usize, Result<Vec<Worked>, Failure>> = BTreeMap::new();
+        let mut waiting: BTreeMap<usize, Result<WorkedChunk, Failure>> = BTreeMap::new();
         let mut next = 0;
         while let Ok((index, worked)) = work_out.recv() {
             waiting.insert(index, worked);
             while let Some(worked) = waiting.remove(&next) {
                 next += 1;
-                for Worked { parsed, conformed, is_news } in worked? {
+                let WorkedChunk { parts, tally } = worked?;
+                fold.note(&tally);
+                for Worked { parsed, conformed, is_news } in parts {
                     let Some(parsed) = gathered.take(parsed)? else { continue };
                     if is_news {
                         let before = tables.columns_of(&parsed.table);
@@ -632,8 +654,8 @@ fn work(
     chunk: Chunk,
     constants: &[(String, String)],
     view: &View,
-) -> Result<Vec<Worked>, Failure> {
-    let parts = parse::parse(env.dataset, &job.groups, chunk, constants)?;
+) -> Result<WorkedChunk, Failure> {
+    let Chunked { parts, tally } = parse::parse(env.dataset, &job.groups, chunk, constants)?;
     let work = |parsed: Parsed| {
         let known = view.tables.get(&parsed.table);
         let is_news = view.is_news(env.dataset, &parsed);
@@ -644,7 +666,7 @@ fn work(
         };
         Worked { parsed, conformed, is_news }
     };
-    Ok(parts.into_iter().map(work).collect())
+    Ok(WorkedChunk { parts: parts.into_iter().map(work).collect(), tally })
 }
 
 /// Rows of a large file that come together before their columns are looked at,

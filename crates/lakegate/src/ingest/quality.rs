@@ -225,11 +225,14 @@ pub fn check_names(plan: &Plan, table: &Table) -> Result<(), Failure> {
     let taken = |t: &&Target| made.iter().any(|f| f.eq_ignore_ascii_case(&t.spec.name));
     let Some(target) = plan.targets.iter().find(taken) else { return Ok(()) };
     let (name, source) = (&target.spec.name, target.spec.source());
+    let mend = match table.transform {
+        Some(_) => format!("give it another name in the transform: `{source} as {name}_given`"),
+        None => format!("keep the file's as `columns: {{ {name}_given: {{ from: {source} }} }}`"),
+    };
     Err(Failure::new(
         Code::BadName,
         format!(
-            "the file has a column `{source}`, and `{name}` is one that the table's own `quality` or `grid` makes; keep \
-             the file's as `columns: {{ {name}_given: {{ from: {source} }} }}`"
+            "there is a column `{source}`, and `{name}` is one that the table's own `quality` or `grid` makes; {mend}"
         ),
     ))
 }

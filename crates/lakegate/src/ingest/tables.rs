@@ -249,7 +249,11 @@ impl Tables {
 
     /// The settings of a table; `None` where the dataset has no place for it.
     fn config_of(&self, table: &str) -> Option<Table> {
-        self.dataset.tables.get(table).or(self.dataset.any_table.as_ref()).cloned()
+        let mut config = self.dataset.tables.get(table).or(self.dataset.any_table.as_ref()).cloned()?;
+        if config.transform.is_some() {
+            config.columns.iter_mut().for_each(name_as_in_sql);
+        }
+        Some(config)
     }
 
     pub async fn open(&mut self, table: &str) -> Result<&mut TableState, Failure> {
@@ -438,6 +442,9 @@ impl Tables {
             }
             None => None,
         };
+        if let Some(output) = &output {
+            check_yields(&state.config, output, &parts)?;
+        }
         if state.config.transform.is_none() {
             for part in file.iter().filter(|p| p.table == name) {
                 has_some_known(&state.config, &state.plan, &part.rows)?;
@@ -449,7 +456,7 @@ impl Tables {
         if fresh {
             state.in_declared_order();
         }
-        conform::check_names(&state.plan).map_err(Failure::from)?;
+        conform::check_names(&state.plan, "columns").map_err(Failure::from)?;
         quality::check_names(&state.plan, &state.config)?;
         // A partition column that no file has, or a type that has no place in a
         // table, is this file's failure, here, and not the commit's.
@@ -530,6 +537,40 @@ fn has_some_known(config: &Table, plan: &Plan, rows: &Rows) -> Result<(), Failur
             found.join(", ")
         ),
     ))
+}
+
+/// Behind a transform, which sees the file's columns by their SQL names, a column
+/// that is made `from:` one of the file's is made from the one of that name.
+fn name_as_in_sql(column: &mut Column) {
+    if column.from.is_none() {
+        return;
+    }
+    let names: Vec<String> =
+        column.sources().map(conform::column_name).filter(|name| !column.is_from(name)).collect();
+    column.or_from.extend(names);
+}
+
+/// Refuses a file with a column that the table's is made `from:`, where the
+/// transform does not hand it on: it would be null in every row.
+fn check_yields(config: &Table, output: &SchemaRef, parts: &[&Parsed]) -> Result<(), Failure> {
+    let comes = |c: &Column| {
+        output.fields().iter().any(|f| c.is_from(f.name()) || conform::column_name(f.name()) == c.name)
+    };
+    for column in config.columns.iter().filter(|c| c.from.is_some() && !comes(c)) {
+        let of_file = parts.iter().flat_map(|p| p.rows.names()).find(|name| column.is_from(name));
+        let Some(source) = of_file else { continue };
+        let names: Vec<String> = output.fields().iter().take(12).map(|f| format!("`{}`", f.name())).collect();
+        return Err(Failure::new(
+            Code::MissingColumn,
+            format!(
+                "column `{}` is made from `{source}`, which the transform does not yield; it yields {}: name one of \
+                 these, or select `{source}`",
+                column.name,
+                names.join(", ")
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// What files state of a column; of bounds nothing where its unit is another.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use netcdf_reader::{NcAttrValue, NcFile};
+use netcdf_reader::{NcAttrValue, NcFile, NcType};
 
 /// A file as it is compared: by names, whatever their order.
 pub struct Cdf {
@@ -18,6 +18,8 @@ struct Variable {
     dimensions: Vec<String>,
     attributes: BTreeMap<String, Value>,
     values: Vec<f64>,
+    /// Of a variable of texts, which has no numbers.
+    texts: Vec<String>,
 }
 
 /// An attribute: texts or numbers, and what it is stored as.
@@ -76,11 +78,16 @@ impl Cdf {
             found.iter().map(|a| (a.name.clone(), Value::of(&a.value))).collect::<BTreeMap<_, _>>()
         };
         let variables = file.variables().unwrap().iter().map(|v| {
+            let (values, texts) = match v.dtype {
+                NcType::String => (Vec::new(), file.read_variable_as_strings(&v.name).unwrap()),
+                _ => (file.read_variable_as_f64(&v.name).unwrap().iter().copied().collect(), Vec::new()),
+            };
             let variable = Variable {
                 kind: format!("{:?}", v.dtype),
                 dimensions: v.dimensions.iter().map(|d| d.name.clone()).collect(),
                 attributes: attributes(&v.attributes),
-                values: file.read_variable_as_f64(&v.name).unwrap().iter().copied().collect(),
+                values,
+                texts,
             };
             (v.name.clone(), variable)
         });
@@ -129,6 +136,9 @@ fn attribute(place: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
 }
 
 fn values(name: &str, a: &Variable, b: &Variable, found: &mut Vec<String>) {
+    if a.texts != b.texts {
+        found.push(format!("{name}: {:?}, golden {:?}", a.texts, b.texts));
+    }
     if a.values.len() != b.values.len() {
         return found.push(format!("{name}: {} values, golden {}", a.values.len(), b.values.len()));
     }

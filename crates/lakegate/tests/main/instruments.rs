@@ -336,3 +336,78 @@ fn plan_and_trace_know_rows_that_are_made_of_several() {
     lake.lakegate(&["trace", "ops.met.met", "--file", "f1", "--row", "2"])
         .says("is a row of no single record");
 }
+
+#[test]
+fn a_step_that_lies_in_two_files_has_a_row_of_each() {
+    for (align, want) in [
+        // 00:00 is the middle of the step from 23:55 to 00:05.
+        ("center", &["23:50:00|1.0|1.0", "00:00:00|2.0|1.0", "00:00:00|10.0|1.0", "00:10:00|20.0|1.0"][..]),
+        ("left", &["23:50:00|1.5|1.0", "00:00:00|10.0|1.0", "00:10:00|20.0|1.0"]),
+    ] {
+        let lake = TestLake::with(
+            "g",
+            &format!("columns: {{ time: timestamp, v: float }}\ngrid: {{ every: 10min, align: {align} }}\n"),
+        );
+        lake.land("landing/ops/g/1.csv", "time,v\n2024-01-01T23:50:00Z,1\n2024-01-01T23:58:00Z,2\n");
+        lake.land("landing/ops/g/2.csv", "time,v\n2024-01-02T00:00:00Z,10\n2024-01-02T00:10:00Z,20\n");
+        lake.run();
+        let rows = "select to_char(time, '%H:%M:%S') as t, v, v_goodfraction from g order by time, v";
+        assert_eq!(lake.lines(rows), want, "{align}");
+        lake.prove();
+    }
+}
+
+#[test]
+fn what_had_no_place_goes_with_the_step_of_its_row() {
+    let lake =
+        TestLake::with("g", "columns: { time: timestamp, v: float }\ngrid: { every: 10min, align: left }\n");
+    lake.land(
+        "landing/ops/g/1.csv",
+        "time,v\n2024-01-01T00:21:00Z,5\n2024-01-01T00:01:00Z,n/a\n2024-01-01T00:02:00Z,2\n2024-01-01T00:03:00Z,--\n2024-01-01T00:11:00Z,x\n",
+    );
+    lake.run();
+    assert_eq!(
+        lake.lines("select to_char(time, '%H:%M'), v, _rescued from g order by time"),
+        ["00:00|2.0|{\"v\":[\"n/a\",\"--\"]}", "00:10||{\"v\":\"x\"}", "00:20|5.0|"]
+    );
+    lake.prove();
+}
+
+#[test]
+fn a_table_of_another_has_its_coordinates() {
+    let lists = "input: { v1: float, v2: float }\ntables:\n  a:\n    transform: select time, make_array(4.0, 8.0) as depth, \
+                 make_array(v1, v2) as v from input\n    coordinates: [time, depth]\n    columns: { time: timestamp, \
+                 depth: { unit: m }, v: { unit: m } }\n";
+    // As they are, under another name, behind SQL that keeps them or names the time anew, and its own.
+    for (of, time, depth, averaged) in [
+        ("grid: { every: 10min, align: left }", "time", "depth", false),
+        ("grid: { every: 10min, align: left }\n    columns: { z: { from: depth } }", "time", "z", false),
+        ("grid: { every: 10min, align: left }\n    transform: select * from input", "time", "depth", false),
+        (
+            "grid: { every: 10min, align: left }\n    transform: select time as t, depth, v from input\n    columns: { t: timestamp }",
+            "t",
+            "depth",
+            false,
+        ),
+        ("grid: { every: 10min, align: left }\n    coordinates: time", "time", "depth", true),
+    ] {
+        let lake = TestLake::with(
+            "g",
+            &format!("{lists}  b:\n    of: a\n    {of}\n    export: {{ netcdf: '{{file}}.nc' }}\n"),
+        );
+        lake.land("landing/ops/g/1.csv", "time,v1,v2\n2024-01-01T00:00:00Z,1,2\n2024-01-01T00:05:00Z,3,4\n");
+        lake.run();
+        assert_eq!(
+            lake.lines(&format!("select {time}, {depth}, v from b")),
+            ["2024-01-01T00:00:00Z|[4.0,8.0]|[2.0,3.0]"]
+        );
+        let columns = lake.lines("select column_name from information_schema.columns where table_name = 'b'");
+        assert_eq!(columns.contains(&format!("{depth}_std")), averaged, "{of}: {columns:?}");
+        let nc = netcdf_reader::NcFile::open(lake.path("lake/export/1.nc")).unwrap();
+        let dimensions: Vec<String> =
+            nc.variable("v").unwrap().dimensions.iter().map(|d| d.name.clone()).collect();
+        let along = if averaged { "v_0" } else { depth };
+        assert_eq!(dimensions, [time, along], "{of}");
+        lake.prove();
+    }
+}

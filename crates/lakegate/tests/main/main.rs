@@ -22,6 +22,7 @@ mod real_data;
 mod reload;
 mod repair;
 mod review;
+mod round_trip;
 mod rules;
 mod serve;
 mod shell;

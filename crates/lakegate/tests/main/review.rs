@@ -617,3 +617,106 @@ fn casts_behind_each_other_keep_their_own_units() {
     // It is one document all the same.
     assert_eq!(lake.value("select n_documents from system.review"), 1);
 }
+
+const HELD: &str = "select parameter, unit, table_name, column_name, n_rows, n_values, \"max\" \
+                    from system.file_columns order by 1, 2, 3";
+
+#[test]
+fn a_stream_of_several_tables_counts_once() {
+    // Text: 3 rows, of which one has no `v`, one no `w`.
+    let rows = "id,v,w\n1,1.5,\n2,-999,b\n3,-999.0,c\n";
+    let tables = "tables:\n  a: { columns: { id: int, v: { type: float, unit: m, nulls: '-999' } }, evolve: rescue }\n  \
+                  b: { columns: { id: int, w: string, deep: { type: float, from: v, nulls: '-999' } }, evolve: rescue }\n";
+    let census = "select parameter, unit, n_files, n_rows, n_values from system.census";
+    let want = ["id||1|3|3", "v|m|1|3|1", "w||1|3|2"];
+    let lake = TestLake::with("two", tables);
+    lake.land("landing/ops/two/x.csv", rows);
+    lake.run();
+    assert_eq!(lake.lines(census), want);
+    assert_eq!(lake.lines("select n_rows, n_parameters, n_values from system.review"), ["3|3|6"]);
+    // What another table makes of a column is told with that table.
+    let columns = ["id||ops.two.a|id|3|3|3", "v|m|ops.two.a|v|3|1|1.5", "w||ops.two.b|w|3|2|c"];
+    assert_eq!(lake.lines(HELD), columns);
+    assert_eq!(lake.lines("select n_read from system.file_tables"), ["3", "3"]);
+    // The same where it lies, whatever the ledger says.
+    let planned = lake.lakegate(&["review", "landing/ops/two/x.csv", "--census", "--json"]);
+    assert_eq!(json(planned, DONE, &CENSUS), ["id||1|3|3", "v|m|1|3|1", "w||1|3|2"]);
+
+    // Rows that have types; they have no column `w` where it is null.
+    let typed = TestLake::with("two", tables);
+    let select = "select 1 as id, 1.5 as v, cast(null as varchar) as w union all select 2, -999, 'b' union all select 3, null, 'c'";
+    typed.lakegate(&["sql", select, "--output", "x.parquet"]).is(DONE);
+    typed.land("landing/ops/two/x.parquet", fs::read(typed.path("x.parquet")).unwrap());
+    typed.run();
+    assert_eq!(typed.lines(census), want);
+    typed.prove();
+}
+
+#[test]
+fn what_is_merged_computed_or_made_by_a_command_counts_as_the_file_has_it() {
+    let read = "read: { archive: { members: {\n  \
+                gill: { member: '.*gill.csv', csv: { nulls: [NA] } },\n  \
+                baro: { member: '.*baro.csv', csv: {} } } } }\n";
+    let file = zip(&[
+        ("x.gill.csv", b"time,Speed (m/s),note\n2024-01-01T00:00:00Z,5.5,\n2024-01-01T00:10:00Z,NA,\n"),
+        (
+            "x.baro.csv",
+            b"time,Pressure\n2024-01-01T00:00:00Z,1000\n2024-01-01T00:20:00Z,1001\n2024-01-01T00:30:00Z,\n",
+        ),
+    ]);
+    let merged = "  met:\n    from: [gill, baro]\n    merge: { by: time }\n    columns: { time: timestamp, \
+                  speed: { type: float, from: 'Speed (m/s)', unit: m s-1 }, pressure: { type: float, from: baro.Pressure } }\n";
+    let plain = "  gill: { columns: { at: { type: timestamp, from: time } } }\n";
+    let sql =
+        "  met: { from: [gill, baro], merge: { by: time }, transform: 'select count(*) as n from input' }\n";
+    let hook =
+        "  gill: { hook: { command: [cat] } }\n  baro: { transform: select pressure as p from input }\n";
+    let of = "  more: { of: gill, grid: { every: 10min }, coordinates: at }\n";
+    let counts = ["Pressure||3|2", "Speed (m/s)||2|1", "note||2|0", "time||2|2", "time||3|3"];
+    let counts_of = "select parameter, unit, n_rows, n_values from system.file_columns order by 1, n_rows";
+    for (tables, known) in [
+        (format!("tables:\n{merged}{plain}"), true),
+        (format!("tables:\n{plain}{merged}{of}"), true),
+        (format!("tables:\n{sql}"), false),
+        (format!("tables:\n{hook}"), false),
+    ] {
+        let lake = TestLake::with("met", &format!("{read}{tables}"));
+        lake.land("landing/ops/met/x.zip", &file);
+        lake.run();
+        let found: Vec<String> = lake.lines(counts_of).iter().map(|l| l.replace("m s-1", "")).collect();
+        assert_eq!(found, counts, "{tables}");
+        assert_eq!(
+            lake.lines("select kind, n_documents, n_rows from system.review"),
+            ["csv|2|5"],
+            "{tables}"
+        );
+        // The census adds up what two documents of a file have.
+        let time = "select n_rows, n_values from system.census where parameter = 'time'";
+        assert_eq!(lake.lines(time), ["5|5"], "{tables}");
+        let speed =
+            "select unit, column_name, \"max\" from system.file_columns where parameter = 'Speed (m/s)'";
+        match (known, tables.find("met:") < tables.find("gill:")) {
+            (false, _) => assert_eq!(lake.lines(speed), ["||"], "{tables}"),
+            (true, true) => assert_eq!(lake.lines(speed), ["m s-1|speed|5.5"], "{tables}"),
+            (true, false) => assert_eq!(lake.lines(speed), ["|speed_m_s|5.5"], "{tables}"),
+        }
+        lake.prove();
+    }
+}
+
+#[test]
+fn a_large_file_counts_as_a_small_one() {
+    let tables = "tables:\n  a: { columns: { id: int } }\n  b: { transform: 'select sum(v) as v from input' }\n\
+                  read: { csv: { nulls: ['-999'] } }\ninput: { v: float }\n";
+    let lake = TestLake::with("two", tables);
+    let mut text = String::from("id,v,padding\n");
+    for i in 0..120_000 {
+        let v = if i % 4 == 0 { "-999.00" } else { "2.5" };
+        text += &format!("{i},{v},{:0>70}\n", i);
+    }
+    assert!(text.len() > 9 << 20, "{}", text.len());
+    lake.land("landing/ops/two/x.csv", text);
+    lake.run();
+    let counts = "select parameter, n_rows, n_values from system.census";
+    assert_eq!(lake.lines(counts), ["id|120000|120000", "padding|120000|120000", "v|120000|90000"]);
+}

@@ -117,3 +117,80 @@ fn ctrl_c_ends_a_transform_and_gives_its_file_back() {
     assert_eq!(lake.states(), ["a.csv|queued"]);
     assert_eq!(lake.lines("select attempts from system.jobs"), ["0"]);
 }
+
+#[test]
+fn columns_behind_a_transform_are_found_by_the_name_that_the_file_has() {
+    let rows = "id,Vel1 (mm/s),Other\n1,5,a\n2,,b\n";
+    // As the file has it, as SQL has it, and as the statement calls it.
+    for (from, sql) in [
+        ("'Vel1 (mm/s)'", "select * from input"),
+        ("vel1_mm_s", "select * from input"),
+        ("'Vel1 (mm/s)'", "select id, vel1_mm_s from input order by id"),
+        ("'Vel1 (mm/s)'", "select id, vel1_mm_s as \"Vel1 (mm/s)\" from input"),
+        ("[nothing, 'Vel1 (mm/s)']", "select * from input"),
+    ] {
+        let lake = TestLake::with(
+            "t",
+            &format!("columns: {{ speed: {{ type: float, from: {from} }} }}\ntransform: '{sql}'\n"),
+        );
+        lake.land("landing/ops/t/a.csv", rows);
+        let checked = lake.lakegate(&["check"]).is(DONE);
+        assert!(checked.stderr.is_empty(), "{from} of {sql}: {checked}");
+        lake.run();
+        assert_eq!(lake.lines("select id, speed from t order by id"), ["1|5.0", "2|"], "{from} of {sql}");
+        let columns = "select column_name from information_schema.columns where table_name = 't'";
+        assert!(!lake.lines(columns).contains(&"vel1_mm_s".to_string()), "{from} of {sql}: twice");
+        lake.prove();
+    }
+    // A column of a file that is not there is null, as without a statement.
+    let lake = TestLake::with(
+        "t",
+        "columns: { speed: { type: float, from: Nope } }\ntransform: select * from input\n",
+    );
+    lake.land("landing/ops/t/a.csv", rows);
+    lake.run();
+    assert_eq!(lake.value("select count(*) - count(speed) from t"), 2);
+}
+
+#[test]
+fn a_column_that_a_transform_does_not_yield_is_told() {
+    let declared = "read: csv\ncolumns:\n  id: int\n  t: { type: string, from: Other }\n";
+    let lake = TestLake::with("t", &format!("{declared}transform: select id, id as twice from input\n"));
+    for args in [&["check"][..], &["run"]] {
+        let ran = lake.lakegate(args).is(USAGE);
+        let ran = ran.says("`t`: the transform yields no `Other`").says("it yields `id`, `twice`");
+        assert!(ran.text().contains("datasets/t.yaml:5:"), "{ran}");
+    }
+    let lake =
+        TestLake::with("t", "read: csv\ncolumns: { id: int, u: int }\ntransform: select id from input\n");
+    lake.lakegate(&["check"]).is(DONE).says("no row has a value in `u`");
+    // What reads the file is not known before there is one.
+    let lake = TestLake::with("t", &format!("{declared}transform: select * exclude (other) from input\n"));
+    lake.land("landing/ops/t/a.csv", "id,Other\n1,a\n");
+    lake.lakegate(&["check"]).is(DONE);
+    lake.run_with_findings();
+    assert_eq!(lake.parked(), ["a.csv|LG303"]);
+    let message = lake.value("select message from system.failures").to_string();
+    assert!(
+        message.contains("`t` is made from `Other`") && message.contains("yields `id`, `_file_name`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn two_columns_of_one_name_are_mended_where_they_meet() {
+    for (transform, mend) in [("", "columns"), ("transform: select * from input\n", "input")] {
+        let lake = TestLake::with("t", transform);
+        lake.land("landing/ops/t/a.csv", "ID,Id\n1,2\n");
+        lake.run_with_findings();
+        assert_eq!(lake.parked(), ["a.csv|LG306"]);
+        let advice = format!("{mend}: {{ id_2: {{ from: 'Id' }} }}");
+        let message = lake.value("select message from system.failures").to_string();
+        assert!(message.contains(&advice), "{message}");
+        // As it is written.
+        lake.dataset("t", &format!("{transform}{advice}\n"));
+        lake.lakegate(&["redrive", "--all"]).is(DONE);
+        lake.run();
+        assert_eq!(lake.lines("select id, id_2 from t"), ["1|2"]);
+    }
+}

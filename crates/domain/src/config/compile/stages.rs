@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::meant;
 use super::tables::{Context, Names};
+use super::{meant, quality};
 use crate::config::decode::{Reporter, Slot};
 use crate::config::diagnostic::Span;
 use crate::config::raw::{ColumnDecl, GridKeys, HookKeys, MergeKeys, TableKeys, TableRest};
@@ -285,6 +285,22 @@ pub(super) fn inherited(origin: &Table, grid: Option<&GridKeys>) -> Vec<Column> 
         ..column.clone()
     };
     origin.columns.iter().map(of).collect()
+}
+
+/// The coordinates that a table has from the one that it is made of, under the
+/// names that its `columns` give them. `is_made`: SQL or a command stands between,
+/// so that the first of its own instants is the time where it does not have the
+/// other's.
+pub(super) fn inherited_coordinates(origin: &Table, columns: &[Column], is_made: bool) -> Vec<String> {
+    let here = |name: &String| columns.iter().find(|c| c.is_from(name)).map(|c| c.name.clone());
+    let mut found: Vec<String> =
+        origin.coordinates.iter().map(|name| here(name).unwrap_or_else(|| name.clone())).collect();
+    let own = quality::default_coordinates(columns);
+    let has_time = origin.coordinates.first().is_some_and(|name| !is_made || here(name).is_some());
+    if let (false, [time]) = (has_time, own.as_slice()) {
+        found.splice(..found.len().min(1), [time.clone()]);
+    }
+    found
 }
 
 /// Reports a unit that is `stated` where no file states it: behind SQL and

@@ -291,8 +291,9 @@ fn table(
     let partition_by = partition_by(keys, &names, report);
     let sort_by = sort_by(keys, &names, report);
     let mut coordinates = quality::coordinates(&keys.coordinates, &names, report);
-    if let (true, Some(origin)) = (coordinates.is_empty() && keys.coordinates.is_absent(), origin) {
-        coordinates = origin.coordinates.clone();
+    if let (true, Some(origin)) = (keys.coordinates.is_absent(), origin) {
+        let is_made = !keys.transform.is_absent() || !keys.hook.is_absent();
+        coordinates = stages::inherited_coordinates(origin, &columns, is_made);
     }
     let grid = stages::grid(&keys.grid, &coordinates, &names, report);
     // What a column is flagged with before its own checks.

@@ -4,7 +4,7 @@
 use super::pipeline::{Manager, Output, Pipeline, Retrieval, Style, TIME, Variable};
 use super::repository::{Found, Tree};
 use super::value::{self, Value};
-use super::{Note, NoteKind, classes, globals, programs, storage};
+use super::{Note, NoteKind, classes, globals, programs, storage, vap};
 
 /// # Errors
 /// Why there can be no dataset of it.
@@ -33,16 +33,7 @@ pub(super) fn read(tree: &Tree, found: &Found) -> Result<Pipeline, String> {
         && classes::own(&class) != Some("DefaultRetriever")
     {
         return Err(match classes::own(&class) {
-            Some("StorageRetriever") => format!(
-                "it makes a dataset of other datasets ({}), which are not files that land: write a table with `of: <table>` \
-                 and, for its time grid, `grid:` into the dataset file of the pipeline that it reads",
-                found
-                    .value
-                    .at(&["parameters", "datastreams"])
-                    .map(Value::texts)
-                    .unwrap_or_default()
-                    .join(", ")
-            ),
+            Some("StorageRetriever") => vap::refusal(&found.value, &retriever),
             _ => format!(
                 "its retriever is a class of its own, `{class}`: write the dataset file by hand, with its work as `hook:`"
             ),

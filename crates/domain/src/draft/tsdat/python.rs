@@ -43,7 +43,7 @@ impl Hook {
                 "write it as `hook:` of a second table with `of:` this one: that comes behind `quality:`"
             }
             Hook::Plot => {
-                "plots of every variable are made by `plots:` under `export:`; others from the exported files"
+                "write `export: { plots: '….{column}.svg' }`, beside `netcdf:`: it draws every variable; draw others from the exported files"
             }
             Hook::Run => "it is a pipeline of its own making: write the table's `hook:`",
         }
