@@ -1,6 +1,10 @@
 //! Plots of an export's variables: time series, and variables with a profile as
 //! images. What is drawn is what the file holds; how is the plot crate's.
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
 use arrow::array::*;
 use arrow::compute::cast;
 use arrow::datatypes::*;
@@ -26,46 +30,78 @@ pub(super) fn draw(
     as_png: bool,
 ) -> Result<Vec<(String, Vec<u8>)>, String> {
     let times = times(batches, coordinate)?;
-    let mut drawn = Vec::new();
-    for variable in &declared.variables {
-        let Origin::Column(column) = &variable.origin else { continue };
-        if column == coordinate || !is_drawn(table, declared, variable) {
-            continue;
+    let drawing = Drawing { table, declared, batches, times: &times, title, as_png };
+    let columns = declared.variables.iter().filter_map(|variable| match &variable.origin {
+        Origin::Column(column) if column != coordinate && is_drawn(table, declared, variable) => {
+            Some((variable, column))
         }
-        let nested: Vec<&String> = variable.dimensions.iter().filter(|d| **d != declared.rows).collect();
+        _ => None,
+    });
+    let columns: Vec<(&Variable, &String)> = columns.collect();
+    let next = AtomicUsize::new(0);
+    let draw_some = || {
+        let mut drawn = Vec::new();
+        while let (at, Some((variable, column))) = taken(&columns, &next) {
+            drawn.push((at, drawing.picture(variable, column).map(|p| ((*column).clone(), p))));
+        }
+        drawn
+    };
+    let mut drawn = thread::scope(|scope| {
+        let n_threads = thread::available_parallelism().map_or(1, usize::from).min(columns.len());
+        let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(draw_some)).collect();
+        let ended = threads.into_iter().flat_map(|t| t.join().unwrap_or_else(|e| resume_unwind(e)));
+        ended.collect::<Vec<_>>()
+    });
+    drawn.sort_by_key(|(at, _)| *at);
+    drawn.into_iter().map(|(_, picture)| picture).collect()
+}
+
+/// The next that nobody has taken, and its place.
+fn taken<'a, T>(of: &'a [T], next: &AtomicUsize) -> (usize, Option<&'a T>) {
+    let at = next.fetch_add(1, Relaxed);
+    (at, of.get(at))
+}
+
+/// What the plots of one file have in common.
+struct Drawing<'a> {
+    table: &'a Table,
+    declared: &'a Declared,
+    batches: &'a [RecordBatch],
+    times: &'a [i64],
+    title: &'a str,
+    as_png: bool,
+}
+
+impl Drawing<'_> {
+    fn picture(&self, variable: &Variable, column: &str) -> Result<Vec<u8>, String> {
+        let Self { table, declared, batches, times, title, as_png } = *self;
         let failed = |e: lakegate_plot::Error| format!("the plot of `{column}`: {e}");
         let (values, marks) = values(table, batches, column)?;
         let (name, unit) =
             (text(variable, "long_name").unwrap_or(column), text(variable, "units").unwrap_or(""));
-        let picture = match nested.as_slice() {
-            [dimension] => {
-                let levels = levels(declared, batches, dimension);
-                let image = Image {
-                    title,
-                    name,
-                    unit,
-                    times_us: &times,
-                    levels: &levels.values,
-                    level_name: &levels.name,
-                    level_unit: &levels.unit,
-                    downwards: levels.downwards,
-                    values: &values,
-                    marks: &marks,
-                    size: IMAGE,
-                };
-                if as_png { image.png().map_err(failed)? } else { image.svg().map_err(failed)?.into_bytes() }
-            }
-            _ => {
-                let period = is_direction(variable).then_some(360.0);
-                let series =
-                    [Series { name, unit, times_us: &times, values: &values, marks: &marks, period }];
-                let plot = TimeSeries::new(title, &series);
-                if as_png { plot.png().map_err(failed)? } else { plot.svg().map_err(failed)?.into_bytes() }
-            }
+        let mut nested = variable.dimensions.iter().filter(|d| **d != declared.rows);
+        let Some(dimension) = nested.next() else {
+            let period = is_direction(variable).then_some(360.0);
+            let series = [Series { name, unit, times_us: times, values: &values, marks: &marks, period }];
+            let plot = TimeSeries::new(title, &series);
+            return if as_png { plot.png() } else { plot.svg().map(String::into_bytes) }.map_err(failed);
         };
-        drawn.push((column.clone(), picture));
+        let levels = levels(declared, batches, dimension);
+        let image = Image {
+            title,
+            name,
+            unit,
+            times_us: times,
+            levels: &levels.values,
+            level_name: &levels.name,
+            level_unit: &levels.unit,
+            downwards: levels.downwards,
+            values: &values,
+            marks: &marks,
+            size: IMAGE,
+        };
+        if as_png { image.png() } else { image.svg().map(String::into_bytes) }.map_err(failed)
     }
-    Ok(drawn)
 }
 
 /// Whether a variable holds numbers along the rows, of one further dimension at
