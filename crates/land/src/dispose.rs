@@ -6,7 +6,7 @@
 //! written to is a warning, never a failure.
 
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -120,7 +120,24 @@ fn archive(seen: &Seen, archive_folder: &Path) -> io::Result<Disposed> {
 /// Gives the file a second name in the archive. A rename would overwrite what
 /// is there; a link never does.
 fn link(landed: &Path, wanted: &Path) -> io::Result<PathBuf> {
-    first_free(wanted, |path| fs::hard_link(landed, path))
+    first_free(wanted, |path| match fs::hard_link(landed, path) {
+        // Who archived it before was killed before its landed name was removed.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_same_file(landed, path)? => Ok(()),
+        other => other,
+    })
+}
+
+/// Whether two names are of one file.
+#[cfg(unix)]
+fn is_same_file(one: &Path, other: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| fs::symlink_metadata(path).map(|m| (m.dev(), m.ino()));
+    Ok(identity(one)? == identity(other)?)
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &Path, _: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// Copies where linking is impossible, as between file systems.
@@ -137,6 +154,8 @@ fn copy(seen: &Seen, wanted: &Path) -> io::Result<PathBuf> {
         copied.set_modified(from_unix_ns(seen.mtime_ns))?;
         copied.sync_all()?;
         first_free(wanted, |path| match fs::hard_link(&part, path) {
+            // As above, told by what it holds.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_twin(&part, path)? => Ok(()),
             // Some file systems know no links; there, look before the rename.
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists && !path.exists() => fs::rename(&part, path),
             other => other,
@@ -144,6 +163,24 @@ fn copy(seen: &Seen, wanted: &Path) -> io::Result<PathBuf> {
     })();
     let _ = fs::remove_file(&part);
     result
+}
+
+/// Whether two files have the same time and the same bytes.
+fn is_twin(one: &Path, other: &Path) -> io::Result<bool> {
+    let (a, b) = (fs::metadata(one)?, fs::metadata(other)?);
+    if !b.is_file() || (a.len(), mtime_ns(&a)) != (b.len(), mtime_ns(&b)) {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (BufReader::new(File::open(one)?), BufReader::new(File::open(other)?));
+    loop {
+        let (x, y) = (a.fill_buf()?, b.fill_buf()?);
+        let n = x.len().min(y.len());
+        if n == 0 || x[..n] != y[..n] {
+            return Ok(x.is_empty() && y.is_empty());
+        }
+        a.consume(n);
+        b.consume(n);
+    }
 }
 
 /// Tries `wanted`, then `wanted.2`, `wanted.3`, … until one is not taken.
@@ -189,5 +226,28 @@ mod tests {
         assert_eq!(mtime_ns(&fs::metadata(&path).unwrap()), seen.mtime_ns);
         assert_eq!(fs::read_to_string(&wanted).unwrap(), "older");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+
+        // Killed before the landed name was removed, it is copied once more.
+        assert_eq!(copy(&seen, &wanted).unwrap(), path);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        fs::write(&seen.os_path, "NEW").unwrap();
+        assert_eq!(copy(&seen, &wanted).unwrap(), folder.path().join("kept.csv.3"));
+    }
+
+    #[test]
+    fn a_file_that_lies_in_the_archive_already_is_not_archived_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (landed, archive) = (folder.path().join("a.csv"), folder.path().join("archive"));
+        fs::create_dir(&archive).unwrap();
+        fs::write(archive.join("a.csv"), "older").unwrap();
+        fs::write(&landed, "new").unwrap();
+        // As a kill between the link and the removal leaves it.
+        fs::hard_link(&landed, archive.join("a.csv.2")).unwrap();
+        let mtime_ns = mtime_ns(&fs::metadata(&landed).unwrap());
+        let seen = Seen { path: "a.csv".into(), os_path: landed.clone(), size_bytes: 3, mtime_ns };
+        let disposed = dispose(&seen, After::Archive, &archive).unwrap();
+        assert_eq!(disposed, Disposed::Archived(archive.join("a.csv.2")));
+        assert!(!landed.exists());
+        assert_eq!(fs::read_dir(&archive).unwrap().count(), 2);
     }
 }
