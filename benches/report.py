@@ -292,7 +292,7 @@ def tsdat(record: dict) -> list[str]:
         "values, spikes and values out of range; 12 variables, one of them converted, 14 with the static ones; 7 quality "
         "checks; netCDF. lakegate's time is that of `lakegate run` on a file that has just landed, from start to end of the "
         "process, with a Delta table, the kept raw bytes, the ledger and `fsync` besides; tsdat's that of the Python process. "
-        "netCDF is deflated and shuffled by both, by lakegate at level 4, by tsdat at level 1, its default.",
+        "netCDF is deflated and shuffled by both, at level 1.",
         "",
         f"**One daily file**, {daily['rows']:,} rows, 12 plots as PNG: tsdat's by matplotlib in `hook_plot_dataset`, "
         f"lakegate's by `plots:`. Median of {record['runs']} consecutive days, each after the day before.",

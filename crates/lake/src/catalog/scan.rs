@@ -18,7 +18,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, DFSchema, ScalarValue, Statistics};
-use datafusion::config::TableParquetOptions;
+use datafusion::config::{ParquetOptions, TableParquetOptions};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -259,10 +259,12 @@ impl TableProvider for Scan {
             runtime.object_store(&plain.store)?,
             runtime.cache_manager.get_file_metadata_cache(),
         );
-        let mut options = TableParquetOptions::default();
-        options.global = state.config_options().execution.parquet.clone();
-        // As old engines write instants; no engine writes nanoseconds to Delta tables.
-        options.global.coerce_int96 = Some("us".into());
+        // Old engines write instants as INT96; none writes nanoseconds to Delta tables.
+        let global = ParquetOptions {
+            coerce_int96: Some("us".into()),
+            ..state.config_options().execution.parquet.clone()
+        };
+        let options = TableParquetOptions { global, ..TableParquetOptions::default() };
         let source = ParquetSource::new(table_schema)
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
