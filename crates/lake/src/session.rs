@@ -85,6 +85,9 @@ pub struct Session {
 /// same time is more than spilling can make up for.
 const PARTITION_BYTES: u64 = 32 << 20;
 
+/// Least room for footers and page indexes of data files that were read before.
+const METADATA_CACHE_BYTES: usize = 50 << 20;
+
 /// Most that a sort keeps back, per core, to merge what it has spilled.
 const SORT_RESERVE_BYTES: u64 = 10 << 20;
 
@@ -191,9 +194,11 @@ fn base(memory_bytes: u64, spill_dir: &Path) -> Result<SessionState> {
     let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
     let spill =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill_dir.to_path_buf()]));
+    let metadata_cache = (memory / 4).max(METADATA_CACHE_BYTES);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(memory::Pool::new(memory)))
         .with_disk_manager_builder(spill)
+        .with_metadata_cache_limit(metadata_cache)
         .build_arc()?;
     let (catalog, schema) = DEFAULTS;
     let mut config = SessionConfig::new()

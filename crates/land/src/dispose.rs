@@ -97,9 +97,9 @@ fn archive(seen: &Seen, archive_folder: &Path) -> io::Result<Disposed> {
     create_folder(folder)?;
     // A link's target is not ours to move, so that its bytes are copied.
     let is_link = fs::symlink_metadata(&seen.os_path)?.is_symlink();
-    let archived =
+    let (archived, is_new) =
         match if is_link { Err(io::ErrorKind::Unsupported.into()) } else { link(&seen.os_path, &wanted) } {
-            Ok(path) => path,
+            Ok(found) => found,
             Err(_) => copy(seen, &wanted)?,
         };
     if !is_as_seen(seen, &fs::metadata(&archived)?) {
@@ -110,20 +110,22 @@ fn archive(seen: &Seen, archive_folder: &Path) -> io::Result<Disposed> {
     sync_folder(folder)?;
     if let Err(e) = remove(&seen.os_path) {
         // The file stays where it is, so that its twin would come again with
-        // each attempt.
-        let _ = fs::remove_file(&archived);
+        // each day.
+        if is_new {
+            let _ = fs::remove_file(&archived);
+        }
         return Err(e);
     }
     Ok(Disposed::Archived(archived))
 }
 
-/// Gives the file a second name in the archive. A rename would overwrite what
-/// is there; a link never does.
-fn link(landed: &Path, wanted: &Path) -> io::Result<PathBuf> {
+/// Gives the file a second name in the archive, and says whether that is new. A
+/// rename would overwrite what is there; a link never does.
+fn link(landed: &Path, wanted: &Path) -> io::Result<(PathBuf, bool)> {
     first_free(wanted, |path| match fs::hard_link(landed, path) {
-        // Who archived it before was killed before its landed name was removed.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_same_file(landed, path)? => Ok(()),
-        other => other,
+        // Who archived it before, on the same day, was killed before its landed name was removed.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_same_file(landed, path)? => Ok(false),
+        other => other.map(|()| true),
     })
 }
 
@@ -141,7 +143,7 @@ fn is_same_file(_: &Path, _: &Path) -> io::Result<bool> {
 }
 
 /// Copies where linking is impossible, as between file systems.
-fn copy(seen: &Seen, wanted: &Path) -> io::Result<PathBuf> {
+fn copy(seen: &Seen, wanted: &Path) -> io::Result<(PathBuf, bool)> {
     let mut part = wanted.as_os_str().to_owned();
     part.push(PART);
     let part = PathBuf::from(part);
@@ -155,10 +157,12 @@ fn copy(seen: &Seen, wanted: &Path) -> io::Result<PathBuf> {
         copied.sync_all()?;
         first_free(wanted, |path| match fs::hard_link(&part, path) {
             // As above, told by what it holds.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_twin(&part, path)? => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_twin(&part, path)? => Ok(false),
             // Some file systems know no links; there, look before the rename.
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists && !path.exists() => fs::rename(&part, path),
-            other => other,
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+                fs::rename(&part, path).map(|()| true)
+            }
+            other => other.map(|()| true),
         })
     })();
     let _ = fs::remove_file(&part);
@@ -184,7 +188,10 @@ fn is_twin(one: &Path, other: &Path) -> io::Result<bool> {
 }
 
 /// Tries `wanted`, then `wanted.2`, `wanted.3`, … until one is not taken.
-fn first_free(wanted: &Path, mut attempt: impl FnMut(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
+fn first_free(
+    wanted: &Path,
+    mut attempt: impl FnMut(&Path) -> io::Result<bool>,
+) -> io::Result<(PathBuf, bool)> {
     for n in 1_u32.. {
         let path = if n == 1 {
             wanted.to_path_buf()
@@ -194,7 +201,7 @@ fn first_free(wanted: &Path, mut attempt: impl FnMut(&Path) -> io::Result<()>) -
             numbered.into()
         };
         match attempt(&path) {
-            Ok(()) => return Ok(path),
+            Ok(is_new) => return Ok((path, is_new)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
         }
@@ -220,7 +227,8 @@ mod tests {
             mtime_ns: 1_700_000_000_000_000_000,
         };
 
-        let path = copy(&seen, &wanted).unwrap();
+        let (path, is_new) = copy(&seen, &wanted).unwrap();
+        assert!(is_new);
         assert_eq!(path, folder.path().join("kept.csv.2"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(mtime_ns(&fs::metadata(&path).unwrap()), seen.mtime_ns);
@@ -228,10 +236,10 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 
         // Killed before the landed name was removed, it is copied once more.
-        assert_eq!(copy(&seen, &wanted).unwrap(), path);
+        assert_eq!(copy(&seen, &wanted).unwrap(), (path, false));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
         fs::write(&seen.os_path, "NEW").unwrap();
-        assert_eq!(copy(&seen, &wanted).unwrap(), folder.path().join("kept.csv.3"));
+        assert_eq!(copy(&seen, &wanted).unwrap(), (folder.path().join("kept.csv.3"), true));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, lit};
@@ -17,7 +16,6 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lakegate_domain::local::Span;
 use lakegate_domain::model::TimeUnit;
-use lakegate_lake::session::{Error, run};
 
 use crate::feed::{Feed, Opened};
 use crate::problem::{Problem, Result};
@@ -154,27 +152,15 @@ impl Rows {
     }
 
     async fn window(&self, window: Span) -> DataFusionResult<SendableRecordBatchStream> {
-        let failed = |e: Error| DataFusionError::External(Box::new(e));
-        let frame = self.frame(window).map_err(failed)?;
-        let (_, stream) = run(frame).await.map_err(failed)?;
-        Ok(stream)
-    }
-
-    fn frame(&self, window: Span) -> Result<DataFrame, Error> {
         let publish = &self.feed.publish;
-        let mut frame = self.opened.view.frame()?.filter(self.opened.within(&publish.time, window))?;
+        let mut filter = self.opened.within(&publish.time, window);
         if let Some(route) = &self.route {
-            frame = frame.filter(self.opened.equals(&publish.route, route))?;
+            filter = filter.and(self.opened.equals(&publish.route, route));
         }
-        let mut order = vec![column(&publish.time).sort(true, false)];
-        order.extend(publish.vehicle.iter().map(|v| column(v).sort(true, false)));
-        let frame = frame.sort(order)?;
-        // Before the columns are chosen: those it is sorted by need not be among them.
-        let frame = match self.limit {
-            Some(limit) => frame.limit(0, Some(limit))?,
-            None => frame,
-        };
-        Ok(frame.select(self.columns.iter().map(|c| column(c)).collect::<Vec<_>>())?)
+        let mut order = vec![publish.time.as_str()];
+        order.extend(publish.vehicle.as_deref());
+        let selected = self.opened.view.select(filter, &order, &self.columns, self.limit).await;
+        Ok(selected.map_err(|e| DataFusionError::External(Box::new(e)))?.1)
     }
 }
 

@@ -28,9 +28,12 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext, FileSelection};
 use object_store::ObjectMeta;
@@ -126,7 +129,10 @@ impl Plain {
             if path.starts_with('/') || path.contains("://") {
                 return None;
             }
-            let values = file.partition_values_map();
+            let values = match partition_fields.is_empty() {
+                true => HashMap::new(),
+                false => file.partition_values_map(),
+            };
             let value = |f: &FieldRef| match values.get(f.name()).cloned().flatten() {
                 Some(text) if !text.is_empty() => ScalarValue::try_from_string(text, f.data_type()).ok(),
                 _ => ScalarValue::try_new_null(f.data_type()).ok(),
@@ -187,7 +193,25 @@ impl Scan {
             Some(paths) => DeltaScanNext::new(snapshot, config().with_file_column_name(DATA_FILE))?
                 .with_file_selection(FileSelection::from_file_paths(paths.iter().cloned())),
         };
-        provider.scan(state, projection, filters, limit).await
+        let plan = provider.scan(state, projection, filters, limit).await?;
+        let wanted = self.projected(projection)?;
+        if plan.schema().fields() == wanted.fields() {
+            return Ok(plan);
+        }
+        // It tells a row's file in a type of its own.
+        let columns = wanted.fields().iter().enumerate().map(|(at, field)| {
+            let column = Arc::new(PhysicalColumn::new(field.name(), at));
+            let cast = CastExpr::new_with_target_field(column, field.clone(), None);
+            (Arc::new(cast) as Arc<dyn PhysicalExpr>, field.name().clone())
+        });
+        Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), plan)?))
+    }
+
+    fn projected(&self, projection: Option<&Vec<usize>>) -> DataFusionResult<SchemaRef> {
+        match projection {
+            Some(chosen) => Ok(Arc::new(self.schema.project(chosen)?)),
+            None => Ok(self.schema.clone()),
+        }
     }
 }
 
@@ -241,11 +265,7 @@ impl TableProvider for Scan {
             None => places,
         };
         if files.is_empty() {
-            let schema = match projection {
-                Some(chosen) => Arc::new(self.schema.project(chosen)?),
-                None => self.schema.clone(),
-            };
-            return Ok(Arc::new(EmptyExec::new(schema)));
+            return Ok(Arc::new(EmptyExec::new(self.projected(projection)?)));
         }
         let table_schema = TableSchema::builder(plain.file_schema.clone())
             .with_table_partition_cols(partition_fields)

@@ -76,12 +76,13 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
     let folders: Vec<PathBuf> = zones.iter().map(|(f, _)| f.clone()).collect();
     let mut planned: Vec<Planned> = Vec::new();
     if args.paths.is_empty() {
-        let mut parked = match &store {
+        let parked = match &store {
             Some(store) => {
                 shell.runtime.block_on(store.parked(&Filter { all: true, ..Filter::default() }))?
             }
             None => Vec::new(),
         };
+        let mut parked: HashMap<_, _> = parked.into_iter().map(|p| (p.file_id, p)).collect();
         for (folder, datasets) in &zones {
             let inner: Vec<PathBuf> =
                 folders.iter().filter(|f| *f != folder && f.starts_with(folder)).cloned().collect();
@@ -101,9 +102,9 @@ pub fn plan(shell: &Shell, args: &Plan) -> Result<Exit> {
                 let look = || routed(&looker, To::of(route::route(datasets, &seen.path)), &seen);
                 let answer = match k.filter(is_same) {
                     None => look(),
-                    Some(k) => match parked.iter().position(|p| p.file_id == k.file_id) {
+                    Some(k) => match parked.remove(&k.file_id) {
                         None => Answer::Known,
-                        Some(at) => Answer::Waits(Box::new(parked.swap_remove(at)), Box::new(look())),
+                        Some(waiting) => Answer::Waits(Box::new(waiting), Box::new(look())),
                     },
                 };
                 planned.push(Planned { path: shown, answer });

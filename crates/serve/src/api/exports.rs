@@ -43,8 +43,17 @@ pub async fn file(State(app): State<Arc<App>>, Path(path): Path<String>, asked: 
     // A place like any other answer that is read from files.
     let permit = app.place(Format::Csv).await?;
     let gone = || unknown("it was made and is gone from its folder; `lakegate export --all` makes it again");
-    let (file, tag) = open(app.lake.storage.join(FOLDER), &path).await.map_err(|_| gone())?;
-    let size_bytes = file.metadata().await.map_err(|_| gone())?.len();
+    let unreadable = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => gone(),
+        _ => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unreadable",
+            format!("the export `{path}` cannot be read: {e}"),
+            "whoever runs this lake has to look at its `export` folder",
+        ),
+    };
+    let (file, tag) = open(app.lake.storage.join(FOLDER), &path).await.map_err(unreadable)?;
+    let size_bytes = file.metadata().await.map_err(unreadable)?.len();
     let (media_type, is_shown) = media_type(&path);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

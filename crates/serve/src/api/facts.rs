@@ -47,6 +47,11 @@ impl Facts {
                 checks(app, name, schema)
             )
         };
+        // Rows of a table without `provenance` do not tell their file.
+        let of_file = match schema.field_with_name(FILE_ID) {
+            Ok(_) => format!("nullif(c.\"rows\", '') || ' and {FILE_ID} = ' || e.file_id"),
+            Err(_) => "cast(null as varchar)".to_string(),
+        };
         match self {
             Facts::Quality => format!(
                 "{}, found as (select e.*, c.place, c.assessment, c.\"rows\", \
@@ -70,7 +75,7 @@ impl Facts {
                  nullif(c.assessment, '') as assessment, e.on_fail, e.n_checked, e.n_failed, \
                  cast(e.n_failed as double) / nullif(e.n_checked, 0) as share, e.first_time, \
                  coalesce(e.\"first_value\", e.sample) as \"first_value\", \
-                 nullif(c.\"rows\", '') || ' and {FILE_ID} = ' || e.file_id as \"rows\" {of_files} \
+                 {of_file} as \"rows\" {of_files} \
                  and e.n_failed > 0 order by e.file_id desc, c.place nulls last, e.name",
                 checks()
             ),
@@ -86,9 +91,7 @@ impl Facts {
 /// are asked for that fail it. The first stands for none, so that there is one.
 fn checks(app: &App, name: &TableName, schema: &Schema) -> String {
     let mut rows = vec!["('', 0, '', '')".to_string()];
-    let dataset = app.lake.dataset(&name.dataset());
-    let table = dataset.and_then(|d| d.tables.get(&name.table).or(d.any_table.as_ref()));
-    let Some(table) = table else { return rows.remove(0) };
+    let Some(table) = declared(app, name) else { return rows.remove(0) };
     let mut add = |check: &str, assessment: &str, condition: Option<Rows>| {
         let statement = condition.map_or_else(String::new, |rows| rows.statement(name));
         rows.push(format!("({}, {}, {}, {})", text(check), rows.len(), text(assessment), text(&statement)));
@@ -115,6 +118,16 @@ fn checks(app: &App, name: &TableName, schema: &Schema) -> String {
         add(&check, "", rows);
     }
     rows.join(", ")
+}
+
+fn declared<'a>(app: &'a App, name: &TableName) -> Option<&'a Table> {
+    let dataset = app.lake.dataset(&name.dataset())?;
+    dataset.tables.get(&name.table).or(dataset.any_table.as_ref())
+}
+
+/// Whether the configuration has checks of a table.
+pub fn is_checked(app: &App, name: &TableName) -> bool {
+    declared(app, name).is_some_and(|table| !table.quality.is_empty() || !table.expect.is_empty())
 }
 
 /// Which rows, in which of a table's two tables.
@@ -171,7 +184,8 @@ fn flagged(schema: &Schema, column: &str, mask: i64) -> Option<String> {
 /// The condition under which a value of a column was replaced.
 fn rescued(schema: &Schema, column: &str) -> Option<String> {
     schema.field_with_name(RESCUED).ok()?;
-    Some(format!("contains({RESCUED}, {})", text(&format!("\"{column}\":"))))
+    let key = serde_json::Value::from(column).to_string();
+    Some(format!("contains({RESCUED}, {})", text(&format!("{key}:"))))
 }
 
 /// A text in a statement.

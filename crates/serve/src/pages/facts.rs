@@ -1,6 +1,8 @@
 //! What is known of a table beside its rows, on pages: what checks found, plots,
 //! exports.
 
+use std::sync::Arc;
+
 use arrow::datatypes::Schema;
 use axum::response::Response;
 use datafusion::execution::SendableRecordBatchStream;
@@ -10,7 +12,7 @@ use super::grid::{self, MOST_ROWS, Page, Shown};
 use super::html::segment;
 use super::sql;
 use super::{Alternatives, Html, alternatives, grouped, page};
-use crate::api::facts::{Facts, RECENT};
+use crate::api::facts::{Facts, RECENT, is_checked};
 use crate::app::App;
 use crate::problem::Result;
 
@@ -31,7 +33,11 @@ pub async fn newest(app: &App, table: &TableName, schema: &Schema) -> Result<Htm
         Ok(grid::shown(rows, most).await?)
     };
     let mut html = Html::default();
-    let mut quality = ask(Facts::Quality, MOST_ROWS).await?;
+    // What was found by checks that are no more is told where it is asked for.
+    let mut quality = match is_checked(app, table) {
+        true => ask(Facts::Quality, MOST_ROWS).await?,
+        false => Shown { schema: Arc::new(Schema::empty()), rows: Vec::new(), is_cut: false },
+    };
     let exports = ask(Facts::Exports, NEWEST_EXPORTS).await?;
     if quality.rows.is_empty() && exports.rows.is_empty() {
         return Ok(html);

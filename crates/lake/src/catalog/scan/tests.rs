@@ -194,4 +194,13 @@ async fn a_table_of_a_later_protocol_is_left_to_delta_rs() {
     context.register_table("all", Arc::new(Scan::new(newest.clone()))).unwrap();
     let n = (N_COMMITS * N_ROWS).to_string();
     assert_eq!(answer(&context, "all", "select count(*) from TABLE").await, [n]);
+
+    let files = newest.table.snapshot().unwrap().snapshot().try_log_data().unwrap();
+    let one = files.iter().next().unwrap().path().into_owned();
+    context.register_table("one", Arc::new(Scan::of_files(newest.clone(), [one.clone()]))).unwrap();
+    let said = answer(&context, "one", "select count(*), _data_file from TABLE group by _data_file").await;
+    assert!(
+        said.len() == 1 && said[0].starts_with(&N_ROWS.to_string()) && said[0].ends_with(&one),
+        "{said:?}"
+    );
 }
