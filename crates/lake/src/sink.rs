@@ -87,6 +87,8 @@ const WRITE_ROWS: usize = 64 * 1024;
 const SORTED_ROWS: usize = 8192;
 /// Rows of a page of a sorted file.
 const SORTED_PAGE_ROWS: usize = 4096;
+/// Largest dictionary of a column of numbers, as they are before compression.
+const NUMBERS_DICTIONARY_BYTES: usize = 64 << 10;
 /// Statistics are kept for so many leading columns, as Delta does by default.
 const STATS_COLUMNS: usize = 32;
 /// Delta's usual cut of text bounds.
@@ -283,8 +285,8 @@ impl Sink {
         let at = self.folder.join(&path);
         let file = File::create(&at).map_err(Error::io("created", &at))?;
         let schema = data_schema(&self.schema, &self.partition_columns);
-        let writer = ArrowWriter::try_new(file, schema, Some(properties(!self.options.sort_by.is_empty())))
-            .map_err(Error::writing(&at))?;
+        let properties = properties(&schema, !self.options.sort_by.is_empty());
+        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(Error::writing(&at))?;
         Ok(OpenFile { writer, path, partition, n_rows: 0 })
     }
 
@@ -368,10 +370,10 @@ pub(crate) fn data_schema(schema: &Schema, partition_columns: &[String]) -> Sche
     ))
 }
 
-fn properties(is_sorted: bool) -> WriterProperties {
+fn properties(schema: &Schema, is_sorted: bool) -> WriterProperties {
     // Who asks for a few of sorted rows opens few pages: the smaller, the less is unpacked in vain.
     let page_rows = if is_sorted { SORTED_PAGE_ROWS } else { DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT };
-    WriterProperties::builder()
+    let builder = WriterProperties::builder()
         .set_data_page_row_count_limit(page_rows)
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -380,8 +382,14 @@ fn properties(is_sorted: bool) -> WriterProperties {
         .set_max_row_group_row_count(Some(1 << 20))
         .set_created_by(concat!("lakegate ", env!("CARGO_PKG_VERSION")).to_string())
         // Row numbers are all different: a dictionary of them is only work.
-        .set_column_dictionary_enabled(ColumnPath::from("_row"), false)
-        .build()
+        .set_column_dictionary_enabled(ColumnPath::from("_row"), false);
+    // Who reads one value reads the dictionary: of measurements it is as long as they are.
+    let numbers = schema.fields().iter().filter(|f| f.data_type().primitive_width().is_some());
+    let limited = numbers.fold(builder, |builder, field| {
+        let column = ColumnPath::from(vec![field.name().clone()]);
+        builder.set_column_dictionary_page_size_limit(column, NUMBERS_DICTIONARY_BYTES)
+    });
+    limited.build()
 }
 
 /// Brings a batch to a schema: columns by name, missing ones null.
